@@ -1,0 +1,204 @@
+"""Call a student's function once and report what happened, as plain data: observe(function, args) -> Reply.
+
+Used on both sides: check() calls it in the student's kernel, the grader's worker calls it inside the sandbox and sends
+the Reply over the wire. It needs torch and NumPy only, and judges nothing.
+
+Arguments of a question are plain data too: numbers, text, lists, dicts, NumPy arrays (they arrive as fresh torch
+tensors of the same dtype and shape), Dtype("float32") (arrives as torch.float32) and anything with a `.function()`
+that makes a fresh torch function (a Formula).
+"""
+
+import contextlib
+import dis
+import io
+import linecache
+import time
+import traceback
+import types
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+TEXT_LIMIT = 600  # characters kept of a message, a printout or a source line
+DEPTH_LIMIT = 8  # nesting of lists in an answer
+
+
+@dataclass(frozen=True)
+class Dtype:
+    """A torch dtype as data: Dtype("float32")."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Array:
+    """A tensor or NumPy array that came back. `numbers` has the same shape; float16 and bfloat16 arrive as float64."""
+
+    kind: str  # "tensor", "ndarray" or "scalar" (a NumPy scalar)
+    dtype: str
+    numbers: np.ndarray
+    requires_grad: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Other:
+    """An answer of a type no exercise asks for; only its type name and a short repr are kept."""
+
+    type: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """An exception in the student's code, with the student's own line."""
+
+    type: str
+    message: str
+    line: int | None = None
+    code: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """What one call did. `changed`, `left_grad`: numbers of the arguments whose values changed / which kept a .grad."""
+
+    value: object = None
+    failure: Failure | None = None
+    changed: tuple[int, ...] = ()
+    left_grad: tuple[int, ...] = ()
+    calls: int = 0
+    tracked: int = 0
+    warnings: tuple[str, ...] = ()
+    printed: str = ""
+    global_change: str = ""
+    seconds: float = field(default=0.0, compare=False)
+
+
+def observe(function, args):
+    """Call function(*args) on fresh copies of args; never raises an Exception of the student's."""
+    inputs = [_materialise(arg) for arg in args]
+    before = [t.detach().clone() if isinstance(t, torch.Tensor) else None for t in inputs]
+    functions = [f for f in inputs if hasattr(f, "tracked")]
+    dtype, printed, value, failure = torch.get_default_dtype(), io.StringIO(), None, None
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed), torch.enable_grad():
+        warnings.simplefilter("always")
+        try:
+            value = describe(function(*inputs))
+        except Exception as error:
+            failure = explain_failure(error, function)
+        except SystemExit as error:
+            failure = Failure(type="SystemExit", message=f"the code asked Python to stop ({error})")
+    seconds = time.perf_counter() - start
+    global_change = "" if torch.get_default_dtype() == dtype else "default dtype"
+    torch.set_default_dtype(dtype)
+    return Reply(
+        value=value, failure=failure, seconds=seconds, global_change=global_change,
+        changed=tuple(i for i, old in enumerate(before) if old is not None and not _same(old, inputs[i])),
+        left_grad=tuple(i for i, t in enumerate(inputs) if isinstance(t, torch.Tensor) and t.is_leaf and t.grad is not None),
+        calls=sum(f.calls for f in functions), tracked=sum(f.tracked for f in functions),
+        warnings=tuple(str(w.message)[:TEXT_LIMIT] for w in caught if issubclass(w.category, UserWarning))[:5],
+        printed=printed.getvalue()[:TEXT_LIMIT],
+    )
+
+
+def describe(value, depth=0):
+    """A returned object as plain data: numbers, text, None, lists, tuples and dicts stay; tensors become Array."""
+    if value is None or type(value) in (bool, int, float, str):
+        return value[:TEXT_LIMIT] if isinstance(value, str) else value
+    if isinstance(value, torch.Tensor):
+        return _describe_tensor(value)
+    if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biuf":
+        kind = "ndarray" if isinstance(value, np.ndarray) else "scalar"
+        return Array(kind=kind, dtype=value.dtype.name, numbers=np.array(value))
+    if depth < DEPTH_LIMIT and type(value) in (list, tuple):
+        return type(value)(describe(item, depth + 1) for item in value)
+    if depth < DEPTH_LIMIT and isinstance(value, dict):
+        return {str(key)[:TEXT_LIMIT]: describe(item, depth + 1) for key, item in value.items()}
+    return Other(type=type(value).__name__, text=_short(value))
+
+
+def is_untouched(answer, given=None):
+    """True while an answer is still the stub: no code of its own, only dots, or the `given` source unchanged."""
+    if answer is ... or answer is None:
+        return True
+    if isinstance(answer, dict) and answer and all(value is ... for value in answer.values()):
+        return True
+    code = getattr(answer, "__code__", None)
+    if code is None:
+        return False
+    if _does_nothing(code):
+        return True
+    return given is not None and instructions(code) == instructions(_function_code(given))
+
+
+def explain_failure(error, function=None):
+    """A Failure that points at the student's last own line: in the file of `function`, or the innermost frame."""
+    home = getattr(getattr(function, "__code__", None), "co_filename", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    if isinstance(error, SyntaxError):
+        return Failure(type=type(error).__name__, message=str(error.msg), line=error.lineno, code=(error.text or "").strip())
+    own = [frame for frame in frames if frame.filename == home] or frames[-1:]
+    code = linecache.getline(own[-1].filename, own[-1].lineno).strip() if own else ""
+    return Failure(
+        type=type(error).__name__, message=str(error)[:TEXT_LIMIT], line=own[-1].lineno if own else None,
+        code=code[:TEXT_LIMIT],
+    )
+
+
+def _materialise(arg):
+    if isinstance(arg, np.ndarray):
+        return torch.tensor(arg)
+    if isinstance(arg, Dtype):
+        return getattr(torch, arg.name)
+    if hasattr(arg, "function"):
+        return arg.function()
+    if isinstance(arg, list | tuple):
+        return type(arg)(_materialise(item) for item in arg)
+    if isinstance(arg, dict):
+        return {key: _materialise(item) for key, item in arg.items()}
+    return arg
+
+
+def _describe_tensor(tensor):
+    name, plain = str(tensor.dtype).removeprefix("torch."), tensor.detach().cpu()
+    if plain.is_sparse or plain.is_complex():
+        return Other(type=f"tensor of {name}", text=_short(tensor))
+    numbers = plain.double() if plain.dtype in (torch.float16, torch.bfloat16) else plain
+    return Array(kind="tensor", dtype=name, numbers=numbers.resolve_neg().numpy().copy(), requires_grad=tensor.requires_grad)
+
+
+def _same(old, new):
+    """Same shape, dtype, numbers (NaN equals NaN) and still not tracked."""
+    if old.shape != new.shape or old.dtype != new.dtype or (new.is_leaf and new.requires_grad):
+        return False
+    return torch.allclose(old, new.detach(), rtol=0, atol=0, equal_nan=True)
+
+
+def _short(value):
+    try:
+        return repr(value)[:120]
+    except Exception:
+        return "an object that cannot be shown"
+
+
+def _function_code(source):
+    module = compile(source, "<given>", "exec")
+    return next(const for const in module.co_consts if isinstance(const, types.CodeType))
+
+
+def instructions(code):
+    """What the code does, without line numbers, docstring, file name or padding."""
+    return [
+        (step.opname, instructions(step.argval) if isinstance(step.argval, types.CodeType) else step.argval)
+        for step in dis.get_instructions(code) if step.opname not in ("RESUME", "NOP", "CACHE")
+    ]
+
+
+def _does_nothing(code):
+    """True for a body of nothing but a docstring, `...` or `pass`: it returns None at once."""
+    return [op for op, _ in instructions(code)] in (["LOAD_CONST", "RETURN_VALUE"], ["RETURN_CONST"]) and (
+        instructions(code)[0][1] is None
+    )
