@@ -1,0 +1,233 @@
+"""The words of a verdict: plain(verdict, exercise) as text, html(verdict, exercise) as a card, from the same lines.
+
+A verdict says, in this order: what was checked, what came back and what must hold, the ratio, the probable cause, the
+next step. It never says the answer. explain_error(failure) knows what PyTorch's messages mean.
+"""
+
+from html import escape
+
+from course_lib.judge import Layer, Status
+
+# (what the message contains, what it means): the first that fits is said. Texts of torch 2.13; tests provoke them.
+ERRORS = (
+    ("element 0 of tensors does not require grad",
+     "the result is not connected to anything that tracks: requires_grad is missing or was set too late, or the graph "
+     "was cut on the way"),
+    ("can require gradients", "only floating-point numbers can be tracked: write 2.0 instead of 2"),
+    ("grad can be implicitly created only for scalar outputs",
+     "a vector has no single derivative: reduce it to one number first, or pass gradient="),
+    ("Mismatch in shape: grad_output[0]", "gradient= weights the outputs, so it needs the shape of the output"),
+    ("Trying to backward through the graph a second time",
+     "the first backward freed what it had saved: compute the function again before walking back again"),
+    ("modified by an inplace operation", "a value that backward still needs was overwritten: write to a new tensor"),
+    ("a leaf Variable that requires grad", "a tracked leaf may be changed in place only under torch.no_grad()"),
+    ("a view of a leaf Variable", "a tracked leaf may be changed in place only under torch.no_grad()"),
+    ("only change requires_grad flags of leaf variables",
+     "a computed tensor cannot be switched off: .detach() gives you one that is not tracked"),
+    ("Can't call numpy() on Tensor that requires grad", "NumPy knows no graph: .detach() first"),
+    ("appears to not have been used in the graph", "one of the inputs does not influence the output"),
+    ("Inference tensors cannot be saved for backward", "this tensor was made under inference_mode: use no_grad instead"),
+    ("to return a scalar", "torch.func.grad wants a function that returns one number"),
+    ("is not implemented", "this operation has no derivative"),
+    ("must have the same dtype", "float32 met float64: convert one of them"),
+    ("expected scalar type", "two dtypes met: convert one of them"),
+    ("shapes cannot be multiplied", "the inner sizes differ"),
+    ("must match the size of tensor", "these two shapes cannot be stretched to each other"),
+    ("Boolean value of Tensor with more than one value",
+     "Python's if wants one True or False: use torch.where for a choice at every entry"),
+    ("'NoneType' object has no attribute 'zero_'", ".grad is None before the first backward"),
+    ("object has no attribute 'backward'",
+     "a plain number has no backward: .item(), float() or a function from math turned the tensor into one"),
+    ("'NoneType'", "something is None here: .grad before the first backward, or a function without a return"),
+    ("can only convert", "this tensor has more than one entry: .item() wants exactly one"),
+    ("a Tensor with", "this tensor has more than one entry: .item() wants exactly one"),
+    ("must be real number, not Tensor", "functions from math take plain numbers: use the one of the same name in torch"),
+    ("only one element tensors can be converted", "functions from math take plain numbers: use the one in torch"),
+    ("is not defined", "this name does not exist where the code runs: check the spelling, or run the cell that makes it"),
+    ("positional argument", "the function was called with another number of arguments than it takes"),
+    ("maximum recursion depth", "the function calls itself without an end"),
+)
+
+HEADS = {
+    Status.CORRECT: ("good", "✓", "right"),
+    Status.PARTIAL: ("bad", "◐", "partly right"),
+    Status.MISCONCEPTION: ("bad", "✗", "not yet"),
+    Status.WRONG: ("bad", "✗", "not yet"),
+    Status.WRONG_TYPE: ("bad", "✗", "not yet: the wrong kind of answer"),
+    Status.RAISED: ("bad", "✗", "your code stopped with an error"),
+    Status.OPEN: ("open", "○", "still open"),
+    Status.MISSING: ("open", "○", "not found"),
+    Status.TIMED_OUT: ("bad", "✗", "stopped at the time limit"),
+    Status.OUT_OF_MEMORY: ("bad", "✗", "stopped at the memory limit"),
+    Status.REFUSED: ("open", "!", "could not be read"),
+    Status.NOT_JUDGED: ("open", "!", "not judged"),
+}
+
+NEXT = {
+    Layer.TYPE: "Look at the docstring: what kind of thing does it promise to return?",
+    Layer.SHAPE: "Print the shapes of what goes in and what comes out.",
+    Layer.DTYPE: "Print .dtype of what goes in and of what comes out, and follow it line by line.",
+    Layer.FINITE: "Print the values between the lines and find the first nan or inf.",
+    Layer.SIDE_EFFECT: "Work on a copy: .detach().clone() gives you one.",
+    Layer.CONNECTED: "Print .requires_grad of what you return.",
+    Layer.VALUE: "Take the input above, work out the answer by hand, and print every step beside it.",
+    Layer.PROPERTY: "Take the input above and print what your function does with it, step by step.",
+    Layer.METHOD: "Read the docstring once more: it asks for a certain way.",
+}
+
+WAITING = {
+    Status.OPEN: "The body is still empty. Replace the dots and run the cell again.",
+    Status.MISSING: "Nothing with this name was defined. Run the cell that defines it.",
+    Status.TIMED_OUT: "Is there a loop that never ends, or a loop over numbers where one call on a tensor would do?",
+    Status.OUT_OF_MEMORY: "A tensor grew far beyond what the exercise needs. Print the shapes.",
+    Status.NOT_JUDGED: "This is our fault, not yours, and costs no points.",
+}
+
+
+def explain_error(failure):
+    """What an error message means, as half a sentence; "" if it is not one we know."""
+    for part, meaning in ERRORS:
+        if part.lower() in failure.message.lower():
+            return meaning
+    return ""
+
+
+def lines(verdict, exercise):
+    """The verdict as pairs (label, sentence), the headline apart: see headline()."""
+    if verdict.status in WAITING:
+        return [("", part) for part in (verdict.sentence, WAITING[verdict.status]) if part]
+    if verdict.problem is None:
+        return [("", verdict.sentence)] if verdict.sentence else []
+    problem, found = verdict.problem, []
+    where = f"{problem.part}; here {problem.question}" if problem.question else problem.part
+    found.append(("checked", where))
+    if problem.failure:
+        failure = problem.failure
+        at = f" in `{failure.code}`" if failure.code else ""
+        found.append(("got", f"{failure.type}{at}: {failure.message}"))
+    else:
+        found.append(("got", f"{problem.got}; wanted: {problem.wanted}" if problem.layer is not Layer.VALUE
+                      else f"{problem.got}, but {problem.wanted}"))
+    if verdict.ratio and (not verdict.sentence or "constant factor" in verdict.ratio and "not a" not in verdict.ratio):
+        found.append(("ratio", verdict.ratio))
+    if verdict.sentence:
+        found.append(("cause", verdict.sentence))
+    elif problem.failure and explain_error(problem.failure):
+        found.append(("cause", explain_error(problem.failure)))
+    found.append(("next", next_step(verdict, exercise)))
+    return found
+
+
+def next_step(verdict, exercise):
+    """What to do now."""
+    if verdict.problem.failure:
+        return f"Repair that line and run the cell again; section {exercise.section} has a version that runs."
+    if verdict.sentence:
+        return f"Change that one thing and run the cell again; section {exercise.section} has the worked example."
+    return NEXT.get(verdict.problem.layer, "Read the docstring once more.")
+
+
+def headline(verdict, exercise):
+    """(tone, text): the verdict in a sign and a few words."""
+    tone, sign, word = HEADS[verdict.status]
+    text = f"{sign} {exercise.name}: {word}"
+    if verdict.checks and verdict.status not in (Status.OPEN, Status.MISSING):
+        held, total = sum(check.passed for check in verdict.checks), len(verdict.checks)
+        text += ", all parts hold" if held == total > 1 else f" ({held} of {total} parts hold)" if held < total else ""
+    return tone, text
+
+
+def plain(verdict, exercise, hint=""):
+    """The verdict as text, for terminals and results files."""
+    text = [headline(verdict, exercise)[1]]
+    text += [f"{label + ': ' if label else ''}{sentence}" for label, sentence in lines(verdict, exercise)]
+    text += [f"worth knowing: {sentence}" for sentence in verdict.advice]
+    if hint:
+        text.append(f"hint: {hint}")
+    return "\n".join(text)
+
+
+def html(verdict, exercise, hint=""):
+    """The verdict as an HTML card; everything that came from the student is escaped."""
+    tone, title = headline(verdict, exercise)
+    rows = [row(label, sentence) for label, sentence in lines(verdict, exercise)]
+    rows += [row("worth knowing", sentence) for sentence in verdict.advice]
+    if len(verdict.checks) > 1:
+        rows.insert(0, parts(verdict.checks))
+    if hint:
+        rows.append(f'<details style="margin-top:6px"><summary style="cursor:pointer">A hint</summary>'
+                    f'<p style="margin:4px 0 0">{inline(hint)}</p></details>')
+    return card(tone, title, "".join(rows))
+
+
+def parts(checks):
+    items = "".join(
+        f'<li style="list-style:none;margin:0">{"✓" if check.passed else "✗"} {escape(check.title)}</li>' for check in checks
+    )
+    return f'<ul style="margin:0 0 6px;padding:0">{items}</ul>'
+
+
+def row(label, sentence):
+    """One line of a card, its label in a column of its own."""
+    if not label:
+        return f'<p style="margin:2px 0">{inline(sentence)}</p>'
+    return (
+        f'<p style="margin:3px 0;padding-left:8em;text-indent:-8em"><span style="display:inline-block;width:8em;'
+        f'text-indent:0;opacity:.75">{escape(label)}</span>{inline(sentence)}</p>'
+    )
+
+
+def inline(text):
+    """Escaped text, with `code` in a code element."""
+    pieces = escape(text).split("`")
+    if len(pieces) % 2 == 0:  # an odd number of backticks: they are no quotes
+        return escape(text)
+    return "".join(
+        f'<code style="text-indent:0">{piece}</code>' if i % 2 else piece for i, piece in enumerate(pieces)
+    )
+
+
+TONES = {"good": "#009E73", "bad": "#D55E00", "open": "#0072B2"}
+
+
+def card(tone, title, body):
+    """A card that takes its text colour from the page, so that it fits light and dark; title and body are one block.
+
+    The sign in the title says what the colour of the edge says.
+    """
+    return (
+        f'<div style="border-left:5px solid {TONES[tone]};padding:6px 0 6px 14px;margin:4px 0;max-width:46em;'
+        f'line-height:1.45"><div style="font-weight:600;margin-bottom:4px">{inline(title)}</div>{body}</div>'
+    )
+
+
+class Note:
+    """A sentence that shows itself as a card in a notebook and as text elsewhere."""
+
+    passed = False
+
+    def __init__(self, text, tone="open"):
+        self.text, self.tone = text, tone
+
+    def __repr__(self):
+        return self.text
+
+    def _repr_html_(self):
+        return card(self.tone, self.text, "")
+
+
+class Feedback:
+    """What check() returns: a verdict that shows itself. `passed` is True only for a right answer."""
+
+    def __init__(self, verdict, exercise, hint=""):
+        self.verdict, self.exercise, self.hint = verdict, exercise, hint
+
+    @property
+    def passed(self):
+        return self.verdict.passed
+
+    def __repr__(self):
+        return plain(self.verdict, self.exercise, self.hint)
+
+    def _repr_html_(self):
+        return html(self.verdict, self.exercise, self.hint)

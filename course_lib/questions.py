@@ -1,0 +1,153 @@
+"""Questions a student answers by typing: number(1.4), true_false(True), shape((5, 3)), choice("None").
+
+Each kind reads what people type (1,4 or 7/5; t, yes; 5x3) and knows when a typed answer is right. quiz.py shows
+the questions; the modules in keys/ hold them.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+
+class Unreadable(ValueError):
+    """What was typed is not an answer of this kind; the text says what is wanted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """How to read an answer, the right one, and whether two answers are the same."""
+
+    wanted: str  # "a number"
+    read: Callable[[str], object]
+    right: object
+    same: Callable[[object, object], bool]
+    show: Callable[[object], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question. slips: what to say to certain wrong answers; why: what to say to everybody afterwards."""
+
+    text: str
+    kind: Kind
+    slips: Mapping = field(default_factory=dict)
+    why: str = ""
+
+    def read(self, typed):
+        """The answer that was typed. Raises Unreadable."""
+        return self.kind.read(typed.strip())
+
+    def is_right(self, answer):
+        return self.kind.same(answer, self.kind.right)
+
+    def slip(self, answer):
+        """The sentence for this wrong answer, or ""."""
+        for wrong, sentence in self.slips.items():
+            if self.kind.same(answer, wrong):
+                return sentence
+        return ""
+
+
+def number(right, rtol=0.02):
+    """A number, right within two percent unless said otherwise: predictions are made in the head."""
+
+    def same(a, b):
+        if isinstance(a, str) or isinstance(b, str):
+            return a == b
+        return math.isclose(a, b, rel_tol=rtol, abs_tol=rtol * 0.1)
+
+    return Kind(wanted="a number, such as −1.3 or 7/5", read=read_number, right=right, same=same, show=show_number)
+
+
+def true_false(right):
+    return Kind(wanted="True or False", read=read_truth, right=right, same=lambda a, b: a is b)
+
+
+def shape(right):
+    return Kind(wanted="a shape, such as (2, 4)", read=read_shape, right=right, same=_equal, show=str)
+
+
+def raises_or_shape(right):
+    """A shape, or the word raises."""
+
+    def read(typed):
+        return "raises" if _is_error(typed) else read_shape(typed)
+
+    return Kind(wanted="a shape such as (2, 4), or: raises", read=read, right=right, same=_equal)
+
+
+def choice(right, *others):
+    """One of a few words; upper and lower case are the same."""
+    words = (right, *others)
+
+    def same(a, b):
+        return str(a).lower() == str(b).lower()
+
+    wanted = "one of " + ", ".join(sorted(words, key=str.lower)) if others else "a word or a number"
+    return Kind(wanted=wanted, read=_read_word(words if others else None, wanted), right=right, same=same)
+
+
+def works_or_raises(right):
+    """Whether code runs: works or raises."""
+    return choice(right, "works" if right == "raises" else "raises")
+
+
+def read_number(typed):
+    """A number as people write it: 1.4, −1,4, 7/5, 2e-3. Raises Unreadable."""
+    text = typed.replace("−", "-").replace(" ", "").replace("·10^", "e").replace("*10**", "e")
+    if re.fullmatch(r"[+-]?\d+,\d+", text):
+        text = text.replace(",", ".")
+    try:
+        return float(Fraction(text)) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError):
+        raise Unreadable(f"{typed!r} is not a number; type one such as −1.3 or 7/5.") from None
+
+
+def read_truth(typed):
+    """True or False. Raises Unreadable."""
+    word = typed.lower().rstrip(".!")
+    if word in ("true", "t", "yes", "y", "1", "right"):
+        return True
+    if word in ("false", "f", "no", "n", "0", "wrong"):
+        return False
+    raise Unreadable(f"{typed!r} is neither True nor False; type one of the two.")
+
+
+def read_shape(typed):
+    """A shape as a tuple: (5, 3), 5x3, 5 3. Raises Unreadable."""
+    text = typed.removeprefix("torch.Size").strip("()[] ")
+    if text == "" and typed:
+        return ()
+    parts = [part for part in re.split(r"[,x×\s]+", text) if part]
+    if parts and all(part.isdigit() for part in parts):
+        return tuple(int(part) for part in parts)
+    raise Unreadable(f"{typed!r} is not a shape; type one such as (2, 4).")
+
+
+def show_number(value):
+    return f"{value:.4g}".replace("-", "−") if isinstance(value, int | float) else str(value)
+
+
+def _read_word(words, wanted):
+    def read(typed):
+        word = typed.strip("'\"` .").lower()
+        if _is_error(word) and words and "raises" in words:
+            word = "raises"
+        if words is None and word:
+            return word
+        for known in words or ():
+            if word == known.lower():
+                return known
+        raise Unreadable(f"{typed!r} is not an answer here; type {wanted}.")
+
+    return read
+
+
+def _is_error(typed):
+    return typed.lower().strip(" .!") in ("raises", "raise", "error", "an error", "exception", "fails", "runtimeerror")
+
+
+def _equal(a, b):
+    return a == b

@@ -1,0 +1,189 @@
+"""Check an answer in the notebook: check(slope_at), hint(slope_at), progress().
+
+What was tried and solved is kept in a small file of the course's folder, so that it outlives the kernel. Nothing
+leaves the machine.
+"""
+
+import contextlib
+import difflib
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+from course_lib import feedback
+from course_lib.exercise import all_exercises, all_lessons
+from course_lib.feedback import Feedback, Note
+from course_lib.judge import LocalSource, Status, Verdict, judge
+from course_lib.observe import instructions
+
+PROGRESS = ".course_progress.json"
+
+
+def check(answer):
+    """Check a function, class or value by its name: check(slope_at), or check("slope_at").
+
+    Returns an object that shows itself as a card or text; its .passed says whether the answer is right. Never raises
+    because of an answer.
+    """
+    found = find(answer, sys._getframe(1).f_globals, "check")
+    if isinstance(found, Note):
+        return found
+    exercise, answer = found
+    try:
+        verdict = judge(exercise, LocalSource(answer))
+    except Exception as error:  # our own failure: it must not look like the student's
+        sentence = f"The checker itself failed with {type(error).__name__}: {error}"
+        verdict = Verdict(
+            exercise=exercise.name, status=Status.NOT_JUDGED, score=0.0, max_score=exercise.points, sentence=sentence
+        )
+    record = remember(exercise, answer, verdict)
+    tries = len(record["tries"])
+    offered = exercise.hints[min(tries, len(exercise.hints)) - 1] if tries and exercise.hints else ""
+    return Feedback(verdict, exercise, "" if verdict.passed or verdict.status is Status.OPEN else offered)
+
+
+def hint(answer):
+    """A hint for an exercise. The next one opens after a new attempt."""
+    found = find(answer, sys._getframe(1).f_globals, "hint")
+    if isinstance(found, Note):
+        return found
+    exercise, answer = found
+    record = load().get(exercise.name, {"tries": [], "hint": -1})
+    if record.get("solved"):
+        return Note(f"{exercise.name} is solved already. Change it and check again: what breaks it?", "good")
+    level = min(len(record["tries"]), len(exercise.hints) - 1)
+    again = level == record.get("hint", -1)
+    save(exercise.name, {**record, "hint": level})
+    last = level == len(exercise.hints) - 1
+    more = (
+        f" The worked example is in section {exercise.section}; when yours runs, vary it: another function, another point."
+        if last else " Try that; after your next check there is more." if again else ""
+    )
+    return Note(exercise.hints[level] + more)
+
+
+def progress():
+    """The map of the course: what is solved (✓), tried (◐) and open (○)."""
+    return Map(load())
+
+
+def find(answer, names, caller):
+    """(exercise, answer) for what check() was given, or the Note to show instead."""
+    exercises = all_exercises()
+    example = f"{caller}(slope_at)"
+    name = answer if isinstance(answer, str) and answer in exercises else getattr(answer, "__name__", None)
+    if name in exercises:
+        if isinstance(answer, str):
+            if name not in names:
+                return Note(f"`{name}` does not exist yet: run the cell that defines it, then {caller}({name}) again.")
+            answer = names[name]
+        if exercises[name].kind == "function" and not callable(answer) and answer is not ...:
+            return Note(f"`{name}` should be a function, and it is {feedback_kind(answer)}: run the cell with "
+                        f"`def {name}` again.")
+        return exercises[name], answer
+    bound = [known for known in exercises if known in names and names[known] is answer]
+    if len(bound) == 1:
+        return exercises[bound[0]], answer
+    if len(bound) > 1:
+        return Note(f"Several answers are this very value: say which by name, such as {caller}(\"{bound[0]}\").")
+    if name or isinstance(answer, str):
+        wrong = name or answer
+        close = difflib.get_close_matches(str(wrong), exercises, 1, 0.5)
+        guess = f" Did you mean {close[0]}?" if close else f" It takes the function you wrote: {example}."
+        return Note(f"`{str(wrong)[:60]}` is not the name of an exercise.{guess}")
+    return Note(f"{caller} takes the function you wrote, such as {example}, and got {feedback_kind(answer)}.")
+
+
+def feedback_kind(value):
+    """A value nobody can check, in words."""
+    words = {type(None): "None", int: f"the number {value!r}", float: f"the number {value!r}"}
+    return words.get(type(value), f"something of type {type(value).__name__}")
+
+
+# --- what is remembered ----------------------------------------------------------------------------------------------
+
+
+def progress_file():
+    """Where progress is kept: in the course's folder, or where COURSE_PROGRESS says."""
+    told = os.environ.get("COURSE_PROGRESS")
+    if told:
+        return Path(told)
+    root = Path(__file__).resolve().parent.parent
+    return (root if (root / "notebooks").is_dir() else Path.cwd()) / PROGRESS
+
+
+def load():
+    """Records by exercise name: solved, tries (digests of different attempts), hint. Empty if there are none."""
+    try:
+        found = json.loads(progress_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def save(name, record):
+    """Keep a record; a folder that cannot be written only costs the memory."""
+    path = progress_file()
+    records = {**load(), name: record}
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        new.write_text(json.dumps(records, indent=1, sort_keys=True), encoding="utf-8")
+        os.replace(new, path)
+
+
+def remember(exercise, answer, verdict):
+    """Note an attempt; the record. An open stub is no attempt, and running the same code again is no new one."""
+    record = {"solved": False, "tries": [], "hint": -1, **load().get(exercise.name, {})}
+    if verdict.status in (Status.OPEN, Status.NOT_JUDGED):
+        return record
+    if verdict.passed:
+        record["solved"] = True
+    else:
+        digest = digest_of(answer)
+        if digest not in record["tries"]:
+            record["tries"] = [*record["tries"], digest][-20:]
+    save(exercise.name, record)
+    return record
+
+
+def digest_of(answer):
+    """Equal for equal code or values, across kernels."""
+    code = getattr(answer, "__code__", None)
+    return hashlib.sha256(repr(instructions(code) if code else answer).encode()).hexdigest()[:12]
+
+
+class Map:
+    """The course at a glance."""
+
+    def __init__(self, records):
+        self.records = records
+
+    def sign(self, name):
+        record = self.records.get(name, {})
+        return "✓" if record.get("solved") else "◐" if record.get("tries") else "○"
+
+    def summary(self, lesson):
+        solved = sum(self.sign(name) == "✓" for name in lesson.exercises)
+        return f"{lesson.number} {lesson.title}: {solved} of {len(lesson.exercises)} solved"
+
+    def __repr__(self):
+        rows = []
+        for lesson in all_lessons():
+            rows.append(self.summary(lesson))
+            rows.append("   " + "  ".join(f"{self.sign(name)} {name}" for name in lesson.exercises))
+        return "\n".join(rows)
+
+    def _repr_html_(self):
+        rows = []
+        for lesson in all_lessons():
+            cells = "".join(
+                f'<span style="display:inline-block;border:1px solid currentColor;border-radius:4px;padding:2px 8px;'
+                f'margin:2px 6px 2px 0;opacity:{1 if self.sign(name) != "○" else .6}">{self.sign(name)} '
+                f"{lesson.exercises[name].number} {name}</span>"
+                for name in lesson.exercises
+            )
+            rows.append(f'<p style="margin:6px 0 2px;font-weight:600">{feedback.inline(self.summary(lesson))}</p>{cells}')
+        legend = '<p style="margin:8px 0 0;opacity:.75">✓ solved · ◐ tried · ○ open</p>'
+        return f'<div style="max-width:46em;line-height:1.6">{"".join(rows)}{legend}</div>'
