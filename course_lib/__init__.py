@@ -1,0 +1,30 @@
+"""The course's helpers for notebooks: pictures, explorers, predictions, check().
+
+Everything is loaded on first use, so `import course_lib` costs next to nothing.
+"""
+
+import importlib
+
+_HOMES = {
+    "check": "selfcheck", "hint": "selfcheck", "progress": "selfcheck",
+    "attempt": "quiz", "exit_ticket": "quiz", "fill": "quiz", "predict": "quiz", "recall": "quiz", "reveal": "quiz",
+    "derivative_detective": "explore", "shape_lens": "explore", "tangent_zoom": "explore",
+    "plot_function": "plots", "plot_remainder": "plots", "plot_secants": "plots", "plot_step_error": "plots",
+    "plot_tangent": "plots", "plot_with_derivative": "plots", "plot_zoom": "plots",
+    "Formula": "formula",
+}  # fmt: skip
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"course_lib has no {name!r}; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(f"course_lib.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return __all__
