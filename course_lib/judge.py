@@ -387,7 +387,11 @@ def show(value):
             return f"{show(float(value.numbers))} ({kind} of {value.dtype})"
         return f"{kind} of shape {value.numbers.shape}"
     if isinstance(value, np.ndarray):
-        return show(float(value)) if value.ndim == 0 else f"a tensor of shape {value.shape}"
+        if value.ndim == 0:
+            return show(float(value))
+        if value.ndim == 1 and value.size <= 5:
+            return "tensor([" + ", ".join(show(float(number)) for number in value) + "])"
+        return f"a tensor of shape {value.shape}"
     if isinstance(value, tuple):
         return "(" + ", ".join(show(item) for item in value[:6]) + ("" if len(value) <= 6 else ", …") + ")"
     if hasattr(value, "text"):  # a Formula, or an object of a type nobody asked for

@@ -21,9 +21,10 @@ from course_lib.observe import instructions
 PROGRESS = ".course_progress.json"
 
 
-def check(answer):
+def check(answer, remember=True):
     """Check a function, class or value by its name: check(slope_at), or check("slope_at").
 
+    remember=False: a demonstration, which does not count as an attempt.
     Returns an object that shows itself as a card or text; its .passed says whether the answer is right. Never raises
     because of an answer.
     """
@@ -38,7 +39,9 @@ def check(answer):
         verdict = Verdict(
             exercise=exercise.name, status=Status.NOT_JUDGED, score=0.0, max_score=exercise.points, sentence=sentence
         )
-    record = remember(exercise, answer, verdict)
+    if not remember:
+        return Feedback(verdict, exercise)
+    record = note_attempt(exercise, answer, verdict)
     tries = len(record["tries"])
     offered = exercise.hints[min(tries, len(exercise.hints)) - 1] if tries and exercise.hints else ""
     return Feedback(verdict, exercise, "" if verdict.passed or verdict.status is Status.OPEN else offered)
@@ -46,10 +49,13 @@ def check(answer):
 
 def hint(answer):
     """A hint for an exercise. The next one opens after a new attempt."""
-    found = find(answer, sys._getframe(1).f_globals, "hint")
-    if isinstance(found, Note):
-        return found
-    exercise, answer = found
+    if isinstance(answer, str) and answer in all_exercises():
+        exercise = all_exercises()[answer]
+    else:
+        found = find(answer, sys._getframe(1).f_globals, "hint")
+        if isinstance(found, Note):
+            return found
+        exercise, _ = found
     record = load().get(exercise.name, {"tries": [], "hint": -1})
     if record.get("solved"):
         return Note(f"{exercise.name} is solved already. Change it and check again: what breaks it?", "good")
@@ -133,7 +139,7 @@ def save(name, record):
         os.replace(new, path)
 
 
-def remember(exercise, answer, verdict):
+def note_attempt(exercise, answer, verdict):
     """Note an attempt; the record. An open stub is no attempt, and running the same code again is no new one."""
     record = {"solved": False, "tries": [], "hint": -1, **load().get(exercise.name, {})}
     if verdict.status in (Status.OPEN, Status.NOT_JUDGED):

@@ -1,5 +1,7 @@
 """Lesson 01, derivatives: the key of its exercises, how people go wrong, and the questions of its quizzes."""
 
+import itertools
+
 import numpy as np
 import sympy
 import torch
@@ -214,18 +216,33 @@ def best_h(ask):
                 answer = ask(f, f.derived(), a, Dtype(name))
                 h = answer.number()
                 answer.holds(h > 0, "a positive step", layer=Layer.VALUE)
+                better = "smaller" if h > high else "larger"
                 answer.holds(
-                    low * 0.99 <= h <= high * 1.01,
-                    f"a step between {low:g} and {high:g}, where {name} loses least", f"you returned {h:.3g}",
-                    layer=Layer.VALUE,
+                    low * 0.99 <= h <= high * 1.01, f"the step where {name} loses least is {better}",
+                    f"you returned {h:.3g}", layer=Layer.VALUE,
                 )
 
 
 def _searchable(rng, name):
-    """Three pairs (formula, point) for which an honest search ends inside the range."""
+    """Three pairs (formula, point) for which every honest search ends inside the range."""
+    candidates = ((f, a) for f in smooth(rng, 8) for a in POINTS)
+    return list(itertools.islice((pair for pair in candidates if _is_clear(*pair, name)), 3))
+
+
+def _is_clear(f, a, name):
+    """Whether the best step lies inside the range however the difference is written.
+
+    A value of f may be one unit in the last place off, and the run may be 2h or measured between the rounded points.
+    """
     low, high = BEST[name]
-    candidates = [(f, a) for f in smooth(rng, 8) for a in POINTS]
-    return [(f, a) for f, a in candidates if low <= honest_search(f, f.derived(), a, getattr(torch, name)) <= high][:3]
+    point, steps = torch.tensor(a, dtype=getattr(torch, name)), torch.tensor(STEPS, dtype=getattr(torch, name))
+    right, left = f(point + steps), f(point - steps)
+    unit = torch.finfo(point.dtype).eps * max(abs(right).max().item(), abs(left).max().item())
+    rises = (right - left).double() + unit * torch.arange(-2, 3)[:, None]
+    runs = torch.stack([2 * steps, (point + steps) - (point - steps)]).double()[:, None]
+    errors = (rises / runs - f.derivative(a)).abs().nan_to_num(torch.inf).flatten(0, 1)
+    inside = (low <= steps) & (steps <= high)
+    return bool(errors[:, inside].amax(0).min() < errors[:, ~inside].min())
 
 
 def honest_search(f, fprime, a, dtype):
@@ -818,6 +835,28 @@ lesson.questions = {
             2.94: "That is 2f′, what two backward calls with retain_graph=True give.",
         },
         why="f′ + f″ = 1.47 + 4.2. torch.autograd.grad returns each derivative by itself.",
+    ),
+    "01-fill-power": Question(
+        "What is the slope of 2x³ + x at 1?",
+        number(7.0, rtol=1e-6),
+        slips={3: "3 is the height. The slope is 6x² + 1.", 6: "The x at the end has a slope, too: 1.",
+               8: "The slope of x is 1, not 2."},
+        why="6x² + 1 at 1 is 7.",
+    ),
+    "01-fill-forward": Question(
+        "Divide the rise by the run of a forward difference.",
+        number(27.91, rtol=1e-4),
+        slips={13.955: "The run of a forward difference is h; 2h belongs to the central one.",
+               2.791: "That is the rise alone.", 0.2791: "Rise over run: divide by h, do not multiply."},
+        why="From 3 to 3 + h the run is h. The true slope is 27.",
+    ),
+    "01-fill-central": Question(
+        "Rise from 3 − h to 3 + h, and the run between these two points.",
+        number(27.01, rtol=1e-4),
+        slips={54.02: "The run from 3 − h to 3 + h is 2h.", 27.91: "The rise starts at 3 − h, not at 3.",
+               13.955: "The rise starts at 3 − h, not at 3.", 5.402: "That is the rise alone.",
+               -27.01: "Rise and run must go in the same direction."},
+        why="(29.791 − 24.389) / 0.2. The true slope is 27, and the miss is h².",
     ),
     "01-exit-meaning": Question(
         "f(3) = 10 and f′(3) = −2. Predict f(3.1).",
