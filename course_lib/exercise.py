@@ -68,7 +68,7 @@ class Exercise:
         """The source of what the student is handed, or None where it is an empty body or `...`."""
         if self.given is None or isinstance(self.given, str):
             return self.given
-        return textwrap.dedent(re.sub(r"^@.*\n", "", inspect.getsource(self.given)))
+        return re.sub(r"^@.*\n", "", textwrap.dedent(inspect.getsource(self.given)))
 
     def broken(self, function):
         """Decorator: this is the faulty code that the student gets to repair."""

@@ -29,7 +29,7 @@ ERRORS = (
     ("Inference tensors cannot be saved for backward", "this tensor was made under inference_mode: use no_grad instead"),
     ("to return a scalar", "torch.func.grad wants a function that returns one number"),
     ("is not implemented", "this operation has no derivative"),
-    ("must have the same dtype", "float32 met float64: convert one of them"),
+    ("same dtype", "float32 met float64: convert one of them"),
     ("expected scalar type", "two dtypes met: convert one of them"),
     ("shapes cannot be multiplied", "the inner sizes differ"),
     ("must match the size of tensor", "these two shapes cannot be stretched to each other"),
@@ -41,8 +41,13 @@ ERRORS = (
     ("'NoneType'", "something is None here: .grad before the first backward, or a function without a return"),
     ("can only convert", "this tensor has more than one entry: .item() wants exactly one"),
     ("a Tensor with", "this tensor has more than one entry: .item() wants exactly one"),
-    ("must be real number, not Tensor", "functions from math take plain numbers: use the one of the same name in torch"),
-    ("only one element tensors can be converted", "functions from math take plain numbers: use the one in torch"),
+    ("only one element tensors can be converted",
+     "this tensor has more than one entry: float() and functions from math want exactly one, those of torch take all"),
+    ("Thing passed to transform API must be Tensor",
+     "torch.func differentiates with respect to tensors: make one of the number, with dtype=torch.float64"),
+    ("to return a Tensor, got", "torch.func needs a function that returns a tensor: no .item() or float() inside it"),
+    ("must be Tensor, not", "a function of torch met a plain number: make a tensor of it first"),
+    ("invalid index of a 0-dim tensor", "this tensor is a single number and has no entries: leave out the index"),
     ("is not defined", "this name does not exist where the code runs: check the spelling, or run the cell that makes it"),
     ("positional argument", "the function was called with another number of arguments than it takes"),
     ("maximum recursion depth", "the function calls itself without an end"),
@@ -196,8 +201,8 @@ def card(tone, title, body):
     The sign in the title says what the colour of the edge says.
     """
     return (
-        f'<div style="border-left:5px solid {TONES[tone]};padding:6px 0 6px 14px;margin:4px 0;max-width:46em;'
-        f'line-height:1.45"><div style="font-weight:600;margin-bottom:4px">{inline(title)}</div>{body}</div>'
+        f'<div style="border-left:5px solid {TONES[tone]};padding:6px 0 6px 14px;margin:4px 0;max-width:54em;'
+        f'font-size:var(--jp-content-font-size1,14px);line-height:1.45"><div style="font-weight:600;margin-bottom:4px">{inline(title)}</div>{body}</div>'
     )
 
 

@@ -56,7 +56,7 @@ class Tolerance:
     scale: float = 1.0
 
     def accepts(self, got, want):
-        return abs(got - want) <= self.rtol * max(abs(want), self.scale)  # NaN fails
+        return got == want or abs(got - want) <= self.rtol * max(abs(want), self.scale)  # inf is inf, NaN fails
 
 
 CLOSE = Tolerance(rtol=3e-5)  # an honest float32 answer is off by up to 1e-6 relative, a few times that near a zero
@@ -305,9 +305,9 @@ class Answer:
 
     def _as_number(self, value):
         if _number(value) is None:
-            one = isinstance(value, Array) and value.numbers.size == 1
+            one = isinstance(value, Array) and value.numbers.size == 1 and value.numbers.shape
             wanted = "a single number, not a tensor with one entry: index it or use .item()" if one else "a number"
-            self._fail(Layer.SHAPE if isinstance(value, Array) else Layer.TYPE, wanted)
+            self._fail(Layer.SHAPE if isinstance(value, Array) and value.numbers.shape else Layer.TYPE, wanted)
 
     def _compare(self, value, want, meaning, tolerance):
         if isinstance(want, tuple | list):
@@ -358,8 +358,14 @@ class Answer:
 
 def _number(value):
     if isinstance(value, Array):
-        return float(value.numbers) if value.numbers.shape == () else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        is_number = value.numbers.shape == () and value.dtype != "bool"
+        return float(value.numbers) if is_number else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # an int of hundreds of digits
+        return float("inf") if value > 0 else float("-inf")
 
 
 def _property(meaning, got, want, tolerance):
@@ -392,10 +398,15 @@ def show(value):
         if value.ndim == 1 and value.size <= 5:
             return "tensor([" + ", ".join(show(float(number)) for number in value) + "])"
         return f"a tensor of shape {value.shape}"
-    if isinstance(value, tuple):
-        return "(" + ", ".join(show(item) for item in value[:6]) + ("" if len(value) <= 6 else ", …") + ")"
+    if isinstance(value, tuple | list):
+        items = ", ".join(show(item) for item in value[:6]) + (", …" if len(value) > 6 else "")
+        items = items if len(items) <= 120 else items[:117] + "…"
+        return f"[{items}]" if isinstance(value, list) else f"({items}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        items = ", ".join(f"{key}: {show(item)}" for key, item in list(value.items())[:6])
+        return "{" + (items if len(items) <= 120 else items[:117] + "…") + (", …" if len(value) > 6 else "") + "}"
     if hasattr(value, "text"):  # a Formula, or an object of a type nobody asked for
-        return value.text
+        return "..." if value.text == "Ellipsis" else value.text
     if hasattr(value, "name"):
         return f"torch.{value.name}"
     text = repr(value)
@@ -526,6 +537,8 @@ class Likeness:
     def values(self, one, other):
         if isinstance(one, tuple | list) and isinstance(other, tuple | list):
             return len(one) == len(other) and all(map(self.values, one, other))
+        if isinstance(one, dict) and isinstance(other, dict):
+            return one.keys() == other.keys() and all(self.values(one[key], other[key]) for key in one)
         if isinstance(one, Array) and isinstance(other, Array):
             if one.numbers.shape != other.numbers.shape:
                 return False
@@ -551,5 +564,7 @@ def _rounded(value):
         return f"{value.numbers.shape}" + ",".join(f"{number:.4g}" for number in value.numbers.ravel()[:50].astype(float))
     if isinstance(value, tuple | list):
         return "(" + ",".join(_rounded(item) for item in value) + ")"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_rounded(item)}" for key, item in value.items()) + "}"
     number = _number(value)
     return repr(value) if number is None else f"{number:.4g}"

@@ -56,7 +56,7 @@ def number(right, rtol=0.02):
     def same(a, b):
         if isinstance(a, str) or isinstance(b, str):
             return a == b
-        return math.isclose(a, b, rel_tol=rtol, abs_tol=rtol * 0.1)
+        return math.isclose(a, b, rel_tol=rtol, abs_tol=rtol * 0.1 if right == 0 else 0)
 
     return Kind(wanted="a number, such as −1.3 or 7/5", read=read_number, right=right, same=same, show=show_number)
 
@@ -120,7 +120,7 @@ def read_shape(typed):
     text = typed.removeprefix("torch.Size").strip("()[] ")
     if text == "" and typed:
         return ()
-    parts = [part for part in re.split(r"[,x×\s]+", text) if part]
+    parts = [part for part in re.split(r"[,xX×*·\s]+", text) if part]
     if parts and all(part.isdigit() for part in parts):
         return tuple(int(part) for part in parts)
     raise Unreadable(f"{typed!r} is not a shape; type one such as (2, 4).")
@@ -132,7 +132,7 @@ def show_number(value):
 
 def _read_word(words, wanted):
     def read(typed):
-        word = typed.strip("'\"` .").lower()
+        word = typed.strip("'\"` .").lower().removeprefix("it ")
         if _is_error(word) and words and "raises" in words:
             word = "raises"
         if words is None and word:
@@ -146,7 +146,8 @@ def _read_word(words, wanted):
 
 
 def _is_error(typed):
-    return typed.lower().strip(" .!") in ("raises", "raise", "error", "an error", "exception", "fails", "runtimeerror")
+    word = typed.lower().strip(" .!").removeprefix("it ")
+    return word.startswith("raise") or word in ("error", "an error", "exception", "fails", "runtimeerror")
 
 
 def _equal(a, b):

@@ -63,10 +63,12 @@ def fill(id, value):
         return Note(f"○ {question.text}")
     try:
         answer = plain_value(value)
-        right = question.is_right(answer)
-    except (TypeError, ValueError, RuntimeError):
+        usable = isinstance(answer, int | float) == isinstance(question.kind.right, int | float)
+    except (TypeError, ValueError, RuntimeError):  # a tensor of several numbers, say
+        usable = False
+    if not usable:
         return Note(f"✗ Wanted: {question.kind.wanted}; got something of type {type(value).__name__}.", "bad")
-    if right:
+    if question.is_right(answer):
         return Note(f"✓ {shown(answer)}. {question.why}", "good")
     return Note(f"✗ {shown(answer)}. {question.slip(answer) or 'Not that: ' + question.text}", "bad")
 
@@ -233,10 +235,10 @@ def field(html, question, answered, verb):
 
     text = ipywidgets.Text(
         description="Your answer", placeholder=question.kind.wanted, continuous_update=False,
-        style={"description_width": "auto"}, layout=ipywidgets.Layout(width="22em"),
+        style={"description_width": "auto"}, layout=ipywidgets.Layout(width="30em", max_width="90%"),
     )
     button = ipywidgets.Button(description=verb, tooltip=f"{verb} your answer", layout=ipywidgets.Layout(width="6em"))
-    line = ipywidgets.HTML(layout=ipywidgets.Layout(margin="0 0 4px 19px", max_width="46em"))
+    line = ipywidgets.HTML(layout=ipywidgets.Layout(margin="0 0 4px 19px", max_width="54em"))
     last = [None]
 
     def answer(_=None):

@@ -56,11 +56,11 @@ def hint(answer):
         if isinstance(found, Note):
             return found
         exercise, _ = found
-    record = load().get(exercise.name, {"tries": [], "hint": -1})
-    if record.get("solved"):
+    record = load().get(exercise.name, new_record())
+    if record["solved"]:
         return Note(f"{exercise.name} is solved already. Change it and check again: what breaks it?", "good")
     level = min(len(record["tries"]), len(exercise.hints) - 1)
-    again = level == record.get("hint", -1)
+    again = level == record["hint"]
     save(exercise.name, {**record, "hint": level})
     last = level == len(exercise.hints) - 1
     more = (
@@ -120,13 +120,28 @@ def progress_file():
     return (root if (root / "notebooks").is_dir() else Path.cwd()) / PROGRESS
 
 
+def new_record():
+    return {"solved": False, "tries": [], "hint": -1}
+
+
 def load():
-    """Records by exercise name: solved, tries (digests of different attempts), hint. Empty if there are none."""
+    """Records by exercise name: solved, tries (digests of different attempts), hint. A damaged one is as if not there."""
     try:
         found = json.loads(progress_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    records = found if isinstance(found, dict) else {}
+    return {name: record for name, record in records.items() if _is_record(record)}
+
+
+def _is_record(record):
+    if not isinstance(record, dict) or record.keys() != new_record().keys():
+        return False
+    tries = record["tries"]
+    return (
+        isinstance(record["solved"], bool) and type(record["hint"]) is int
+        and isinstance(tries, list) and all(isinstance(digest, str) for digest in tries)
+    )
 
 
 def save(name, record):
@@ -137,11 +152,13 @@ def save(name, record):
     with contextlib.suppress(OSError):
         new.write_text(json.dumps(records, indent=1, sort_keys=True), encoding="utf-8")
         os.replace(new, path)
+    with contextlib.suppress(OSError):
+        new.unlink(missing_ok=True)
 
 
 def note_attempt(exercise, answer, verdict):
     """Note an attempt; the record. An open stub is no attempt, and running the same code again is no new one."""
-    record = {"solved": False, "tries": [], "hint": -1, **load().get(exercise.name, {})}
+    record = load().get(exercise.name, new_record())
     if verdict.status in (Status.OPEN, Status.NOT_JUDGED):
         return record
     if verdict.passed:
@@ -157,7 +174,11 @@ def note_attempt(exercise, answer, verdict):
 def digest_of(answer):
     """Equal for equal code or values, across kernels."""
     code = getattr(answer, "__code__", None)
-    return hashlib.sha256(repr(instructions(code) if code else answer).encode()).hexdigest()[:12]
+    if isinstance(answer, type):
+        content = {name: digest_of(part) for name, part in vars(answer).items() if hasattr(part, "__code__")}
+    else:
+        content = instructions(code) if code else answer
+    return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
 
 
 class Map:

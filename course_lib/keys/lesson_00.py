@@ -1,13 +1,10 @@
 """Lesson 00, orientation: the key of its exercises and the questions of its quizzes."""
 
-import contextlib
-import io
-
 import numpy as np
 import torch
 
 from course_lib.exercise import Lesson
-from course_lib.judge import Layer
+from course_lib.judge import Layer, show
 from course_lib.questions import Question, choice, number, raises_or_shape, shape, true_false
 
 lesson = Lesson("00", "Start here")
@@ -139,23 +136,21 @@ def first_backward_order(ask):
         answer.holds(known, "a list with each of the labels A, B, C, D, E once", layer=Layer.TYPE)
         if known:
             printed, problem = run_lines(LINES, labels)
-            got = problem or f"in your order the lines print {printed or 'nothing'}"
-            right = problem is None and printed not in ("", "None") and abs(float(printed[7:-1]) - 1.4) < 1e-6
+            got = problem or f"in your order the lines print {printed[0]}"
+            right = problem is None and printed[0] is not None and abs(printed[0].item() - 1.4) < 1e-6
             answer.holds(right, "the lines run and print the slope of x² at 0.7", got)
 
 
 def run_lines(lines, labels):
     """What our own lines print when they run in an order, and what goes wrong, if anything does."""
-    printed, names = io.StringIO(), {"torch": torch}
+    printed = []
+    names = {"torch": torch, "print": printed.append}
     for position, label in enumerate(labels, start=1):
         try:
-            with contextlib.redirect_stdout(printed):
-                exec(lines[label], names)
+            exec(lines[label], names)
         except Exception as error:
-            return printed.getvalue().strip(), (
-                f"line {position} of your order, `{lines[label]}`, stops with {type(error).__name__}: {error}"
-            )
-    return printed.getvalue().strip(), None
+            return printed, f"line {position} of your order, `{lines[label]}`, stops with {type(error).__name__}: {error}"
+    return printed, None
 
 
 first_backward_order.wrong_value(
@@ -192,7 +187,7 @@ def prior_knowledge(ask):
         missing = [topic for topic in TOPICS if topic not in levels]
         answer.holds(not missing, f"a dict with an entry for each topic; missing: {', '.join(missing)}", layer=Layer.TYPE)
         off = [topic for topic in levels if levels[topic] not in (0, 1, 2, 3) or isinstance(levels[topic], bool)]
-        got = f"{off[0]}: {levels[off[0]]!r}" if off else None
+        got = f"{off[0]}: {show(levels[off[0]])}" if off else None
         answer.holds(not off, "0, 1, 2 or 3 for each topic", got, layer=Layer.TYPE)
 
 
