@@ -167,6 +167,19 @@ def stub_body(exercise, indent):
     return textwrap.indent(given, indent).splitlines()
 
 
+def code_of_answers():
+    """Every answer of solutions/, run here: exercise name -> function or value. For tests and benchmarks."""
+    found = {}
+    for path in notebooks("solutions"):
+        names = {}
+        for cell in read(path)["cells"]:
+            if cell["cell_type"] == "code":
+                kept = [node for node in ast.parse(source_of(cell)).body if not isinstance(node, ast.Expr)]
+                exec(compile(ast.Module(kept, []), str(path), "exec"), names)
+        found |= {name: names[name] for name in all_exercises() if name in names}
+    return found
+
+
 # --- running ---------------------------------------------------------------------------------------------------------
 
 
