@@ -46,7 +46,7 @@ class Formula:
     def symbol(self):
         return self.symbols[0]
 
-    @property
+    @cached_property
     def text(self):
         """The formula in plain characters: x·sin(x²)."""
         return plain(self.expr)
@@ -102,29 +102,31 @@ def as_function(f):
 def plain(expr):
     """A SymPy expression in characters a student would write by hand: x·sin(x²)."""
     expr = sympy.sympify(expr)
-    expr = expr.xreplace({r: sympy.Float(r, 4) for r in expr.atoms(Rational) if not r.is_Integer and 100 % r.q == 0})
-    text = re.sub(r"(\.\d*?[1-9])0+\b", r"\1", sympy.sstr(expr))
-    text = text.replace("**2", "²").replace("**3", "³").replace("**4", "⁴").replace("**", "^")
-    return text.replace("*", "·").replace(" - ", " − ").replace("Abs(", "abs(").replace("Max(", "max(")
+    decimals = {r: sympy.Float(r, 4) for r in expr.atoms(Rational) if r.q > 2 and 100 % r.q == 0}  # 1/2 may be a root
+    text = re.sub(r"(\.\d*?[1-9])0+\b", r"\1", sympy.sstr(expr.xreplace(decimals)))
+    text = re.sub(r"\*\*([234])(?![\d.])", lambda power: "²³⁴"[int(power[1]) - 2], text).replace("**", "^")
+    text = text.replace("*", "·").replace("-", "−")
+    return text.replace("Abs(", "abs(").replace("Max(", "max(").replace("Min(", "min(")
 
 
 def smooth(rng, n):
     """n smooth formulas in x with random coefficients; rng is a random.Random.
 
-    The shapes are chosen so that at 0.7 and −1.3 value, slope and curvature are of order one and differ.
+    The shapes and ranges are chosen so that at 0.7 and −1.3 value, slope and curvature are of order one and differ by
+    0.1 or more.
     """
-    def k(low=1.1, high=1.7):
+    def k(low, high):
         return Rational(rng.randint(round(low * 100), round(high * 100)), 100)
 
     shapes = [
-        lambda: sympy.sin(k() * x**2),
-        lambda: x**3 - k() * x + k(0.3, 0.8),
-        lambda: x * sympy.exp(-k(0.6, 0.9) * x),
-        lambda: sympy.log(1 + k() * x**2) + k(0.3, 0.7) * x,
-        lambda: sympy.tanh(k(0.5, 0.9) * x) + k(0.4, 0.8) * x**2,
-        lambda: x * sympy.cos(k() * x) + k(0.2, 0.6),
-        lambda: sympy.sqrt(1 + k() * x**2) - k(0.2, 0.6) * x,
-        lambda: sympy.exp(sympy.sin(k() * x)),
+        lambda: sympy.sin(k(1.2, 1.7) * x**2),
+        lambda: x**3 - k(1.1, 1.36) * x + k(0.3, 0.6),
+        lambda: x * sympy.exp(-k(0.66, 0.9) * x),
+        lambda: sympy.log(1 + k(1.1, 1.7) * x**2) + k(0.3, 0.6) * x,
+        lambda: sympy.tanh(k(0.5, 0.69) * x) + k(0.6, 0.8) * x**2,
+        lambda: x * sympy.cos(k(1.3, 1.57) * x) + k(0.2, 0.6),
+        lambda: sympy.sqrt(1 + k(1.1, 1.65) * x**2) - k(0.3, 0.5) * x,
+        lambda: sympy.exp(sympy.sin(k(1.37, 1.7) * x)),
     ]
     return [Formula(shape(), x) for shape in rng.sample(shapes, n)]
 

@@ -13,6 +13,7 @@ UNARY = {
     "atan": torch.atan, "sign": torch.sign,
 }
 MAX_NODES = 500
+MAX_DEPTH = 100  # a deeper tree would meet Python's limit on recursion
 
 
 class TreeError(ValueError):
@@ -25,7 +26,7 @@ class TorchFunction:
     tree: ["x", i] is argument i, ["num", v] a number, [op, child, …] an operation
         (add, mul, pow, max, min, or one of UNARY). Python numbers are taken as float64 tensors.
     calls: how often it was called; tracked: how often with an argument that autograd was following
-        (requires_grad, a torch.func transform, or a forward-mode dual number).
+        (requires_grad, a derivative of torch.func, or a forward-mode dual number; vmap alone follows nothing).
     """
 
     __name__ = "f"
@@ -33,7 +34,7 @@ class TorchFunction:
     def __init__(self, tree, arity=1):
         self.calls = self.tracked = 0
         self._arity = arity
-        self._run = _compile(tree, [0])
+        self._run = _compile(tree, arity, [0])
 
     def __call__(self, *args):
         if len(args) != self._arity:
@@ -55,24 +56,34 @@ def _as_tensor(value):
 
 
 def _is_tracked(tensor):
-    return (
+    functorch = torch._C._functorch
+    followed = (
         tensor.requires_grad
-        or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        or functorch.is_gradtrackingtensor(tensor)
         or (forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None)
     )
+    if followed or not functorch.is_functorch_wrapped_tensor(tensor):
+        return followed
+    return _is_tracked(functorch.get_unwrapped(tensor))  # the batch of a vmap
 
 
-def _compile(tree, count):
+def _compile(tree, arity, count, depth=0):
     """Nested closures: each takes the list of arguments and returns a tensor, or a number for a constant."""
     count[0] += 1
-    if count[0] > MAX_NODES or not isinstance(tree, list | tuple) or not tree:
+    if count[0] > MAX_NODES or depth > MAX_DEPTH or not isinstance(tree, list | tuple) or not tree:
         raise TreeError(f"not an expression tree of at most {MAX_NODES} nodes: {str(tree)[:60]}")
     op, *rest = tree
     if op == "x":
-        return lambda args, i=rest[0]: args[i]
+        (i,) = _leaves(rest, int)
+        if not 0 <= i < arity:
+            raise TreeError(f"argument number {i} of a function of {arity}")
+        return lambda args: args[i]
     if op == "num":
-        return lambda args, v=rest[0]: v
-    parts = [_compile(child, count) for child in rest]
+        (v,) = _leaves(rest, int | float)
+        return lambda args: v
+    parts = [_compile(child, arity, count, depth + 1) for child in rest]
+    if not parts or (op == "pow" and len(parts) != 2) or (op in tuple(UNARY) and len(parts) != 1):
+        raise TreeError(f"{op} with {len(parts)} operands")
     if op in ("add", "mul"):
         return _fold(parts, torch.Tensor.__add__ if op == "add" else torch.Tensor.__mul__)
     if op in ("max", "min"):
@@ -80,10 +91,16 @@ def _compile(tree, count):
     if op == "pow":
         base, exponent = parts
         return lambda args: base(args) ** exponent(args)
-    if op in UNARY:
+    if op in tuple(UNARY):  # a tuple, because op may be anything, even unhashable
         inner, function = parts[0], UNARY[op]
         return lambda args: function(_like(inner(args), args[0]))
     raise TreeError(f"unknown operation {op!r}: known are x, num, add, mul, pow, max, min, {', '.join(UNARY)}")
+
+
+def _leaves(rest, kind):
+    if len(rest) != 1 or not isinstance(rest[0], kind) or isinstance(rest[0], bool):
+        raise TreeError(f"expected one number, got {str(rest)[:60]}")
+    return rest
 
 
 def _like(value, tensor):
