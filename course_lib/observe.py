@@ -140,10 +140,12 @@ def explain_failure(error, function=None):
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError):
         return Failure(type=type(error).__name__, message=str(error.msg), line=error.lineno, code=(error.text or "").strip())
-    own = [frame for frame in frames if frame.filename == home] or frames[-1:]
+    own = [frame for frame in frames if frame.filename == home]
+    if home is None:  # a callable without code of its own: the innermost line, unless that is ours
+        own = [frame for frame in frames[-1:] if frame.filename != __file__]
     code = linecache.getline(own[-1].filename, own[-1].lineno).strip() if own else ""
     return Failure(
-        type=type(error).__name__, message=str(error)[:TEXT_LIMIT], line=own[-1].lineno if own else None,
+        type=type(error).__name__, message=_message(error)[:TEXT_LIMIT], line=own[-1].lineno if own else None,
         code=code[:TEXT_LIMIT],
     )
 
@@ -167,7 +169,7 @@ def _describe_tensor(tensor):
     if plain.is_sparse or plain.is_complex():
         return Other(type=f"tensor of {name}", text=_short(tensor))
     numbers = plain.double() if plain.dtype in (torch.float16, torch.bfloat16) else plain
-    return Array(kind="tensor", dtype=name, numbers=numbers.resolve_neg().numpy().copy(), requires_grad=tensor.requires_grad)
+    return Array(kind="tensor", dtype=name, numbers=numbers.numpy(force=True).copy(), requires_grad=tensor.requires_grad)
 
 
 def _same(old, new):
@@ -184,6 +186,13 @@ def _short(value):
         return "an object that cannot be shown"
 
 
+def _message(error):
+    try:
+        return str(error)
+    except Exception:
+        return "an error that cannot be shown"
+
+
 def _function_code(source):
     module = compile(source, "<given>", "exec")
     return next(const for const in module.co_consts if isinstance(const, types.CodeType))
@@ -191,10 +200,16 @@ def _function_code(source):
 
 def instructions(code):
     """What the code does, without line numbers, docstring, file name or padding."""
-    return [
-        (step.opname, instructions(step.argval) if isinstance(step.argval, types.CodeType) else step.argval)
-        for step in dis.get_instructions(code) if step.opname not in ("RESUME", "NOP", "CACHE")
-    ]
+    found = []
+    for step in dis.get_instructions(code):
+        name, value = step.opname, step.argval
+        if name == "LOAD_METHOD":  # which of the two is used depends on an `import` in the same cell
+            name = "LOAD_ATTR"
+        elif name == "KW_NAMES":  # Python 3.11 does not look these up
+            value = code.co_consts[step.arg]
+        if name not in ("RESUME", "NOP", "CACHE", "PUSH_NULL"):
+            found.append((name, instructions(value) if isinstance(value, types.CodeType) else value))
+    return found
 
 
 def _does_nothing(code):

@@ -1,0 +1,328 @@
+"""One call of a student's function becomes plain data: what came back, what went wrong, what was left behind."""
+
+import functools
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sympy
+import torch
+
+from course_lib.formula import Formula, x
+from course_lib.functions import TorchFunction
+from course_lib.observe import (
+    Array,
+    Dtype,
+    Failure,
+    Other,
+    describe,
+    explain_failure,
+    instructions,
+    is_untouched,
+    observe,
+)
+
+VALUES = np.array([0.7, -1.3])
+
+
+def student(source, name="answer"):
+    """A function as a notebook cell would define it, with a file name of its own."""
+    names = {"torch": torch, "np": np}
+    exec(compile(source, "<cell>", "exec"), names)
+    return names[name]
+
+
+# --- questions arrive fresh ------------------------------------------------------------------------------------------
+
+
+def test_arguments_arrive_as_what_a_student_expects():
+    seen = []
+    observe(
+        lambda *args: seen.extend(args), (VALUES, Dtype("float32"), Formula(x**2, x), [VALUES, 3], {"k": VALUES}, "t")
+    )
+    tensor, dtype, function, pair, table, text = seen
+    assert tensor.dtype == torch.float64 and tensor.tolist() == VALUES.tolist() and not tensor.requires_grad
+    assert dtype is torch.float32 and text == "t"
+    assert isinstance(function, TorchFunction) and function(torch.tensor(3.0)) == 9
+    assert isinstance(pair[0], torch.Tensor) and pair[1] == 3 and isinstance(table["k"], torch.Tensor)
+
+
+def test_a_question_can_be_asked_again_after_its_tensor_was_overwritten():
+    question = (VALUES.copy(),)
+    observe(lambda t: t.mul_(100), question)
+    assert question[0].tolist() == VALUES.tolist()
+    assert observe(lambda t: t, question).value.numbers.tolist() == VALUES.tolist()
+
+
+# --- traces ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "t *= 2",
+        "t[0] = 5",
+        "t.data.zero_()",
+        "t.requires_grad_()",
+        "t.numpy()[0] = 9",
+        "t.resize_(1)",
+        "t[0] = float('nan')",
+    ],
+)
+def test_a_changed_input_is_noticed(body):
+    assert observe(student(f"def answer(s, t):\n    {body}"), (VALUES, VALUES)).changed == (1,)
+
+
+@pytest.mark.parametrize(
+    "body", ["t * 2", "t.clone().mul_(2)", "t.detach().sum()", "t.view(-1)", "t.clone().requires_grad_()"]
+)
+def test_an_input_that_was_only_read_counts_as_unchanged(body):
+    reply = observe(student(f"def answer(t):\n    return {body}"), (np.array([0.7, np.nan]),))
+    assert (reply.changed, reply.left_grad) == ((), ())
+
+
+@pytest.mark.parametrize("values", [np.array([1, 2]), np.array([True, False]), np.array(0.7), np.zeros((2, 0))])
+def test_inputs_of_every_kind_can_be_watched(values):
+    assert observe(lambda t: t, (values,)).changed == ()
+
+
+def test_a_grad_left_on_an_input_is_noticed():
+    def answer(t):
+        t.requires_grad_()
+        (t**2).sum().backward()
+        return t.grad
+
+    assert observe(answer, (VALUES,)).left_grad == (0,)
+
+
+def test_calls_of_f_are_counted_and_autograd_is_noticed():
+    f = Formula(x**2, x)
+    reply = observe(lambda f, a: f(torch.tensor(a)) + f(torch.tensor(a, requires_grad=True)), (f, 0.7))
+    assert (reply.calls, reply.tracked) == (2, 1)
+
+
+def test_a_changed_default_dtype_is_put_back_and_told():
+    reply = observe(lambda: torch.set_default_dtype(torch.float64), ())
+    assert reply.global_change == "default dtype"
+    assert torch.get_default_dtype() == torch.float32
+    assert observe(lambda: None, ()).global_change == ""
+
+
+def test_gradients_work_even_where_a_notebook_switched_them_off():
+    with torch.no_grad():
+        assert observe(lambda: torch.ones((), requires_grad=True) * 2, ()).value.requires_grad
+
+
+def test_only_user_warnings_are_kept_and_each_time():
+    def answer():
+        warnings.warn("look here", UserWarning, stacklevel=1)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+
+    for _ in range(2):
+        assert observe(answer, ()).warnings == ("look here",)
+
+
+def test_prints_are_kept_short_and_out_of_the_notebook(capsys):
+    reply = observe(lambda: print("y" * 10_000), ())
+    assert set(reply.printed) == {"y"} and len(reply.printed) < 1000
+    assert capsys.readouterr().out == ""
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+def test_an_exception_points_at_the_students_own_line(tmp_path):
+    cell = tmp_path / "cell.py"
+    source = "import torch\n\ndef answer(t):\n    y = t + 1\n    return torch.matmul(y, torch.ones(5))\n"
+    cell.write_text(source)
+    names = {}
+    exec(compile(source, str(cell), "exec"), names)
+    failure = observe(names["answer"], (np.ones(3, dtype="float32"),)).failure
+    assert (failure.type, failure.line, failure.code) == ("RuntimeError", 5, "return torch.matmul(y, torch.ones(5))")
+
+
+def test_an_exception_inside_a_library_points_at_the_line_that_called_it():
+    failure = observe(own_line_in_this_file, ()).failure
+    assert failure.type == "RuntimeError"
+    assert "torch.func.grad" in failure.code
+    assert failure.line == own_line_in_this_file.__code__.co_firstlineno + 1
+
+
+def own_line_in_this_file():
+    return torch.func.grad(lambda t: t * 2)(torch.ones(3))
+
+
+@pytest.mark.parametrize(
+    "body, kind",
+    [
+        ("sys.exit(3)", "SystemExit"), ("raise KeyError('k')", "KeyError"), ("return answer()", "RecursionError"),
+        ("exec('1 +')", "SyntaxError"), ("return undefined", "NameError"), ("raise Odd", "Odd"),
+        ("assert False", "AssertionError"),
+    ],
+)  # fmt: skip
+def test_no_exception_of_a_student_gets_out(body, kind):
+    odd = "class Odd(Exception):\n    def __str__(self):\n        raise ValueError\n"
+    reply = observe(student(f"import sys\n{odd}\ndef answer():\n    {body}"), ())
+    assert (reply.failure.type, reply.value) == (kind, None)
+
+
+def test_an_exception_in_a_callable_without_code_shows_no_line_of_ours():
+    failure = observe(functools.partial(torch.mul, 2), ("x",)).failure
+    assert failure.type == "TypeError" and "describe" not in failure.code
+
+
+def test_a_wrong_number_of_arguments_is_a_failure():
+    failure = observe(lambda a, b: a, (1,)).failure
+    assert failure.type == "TypeError" and "positional argument" in failure.message
+    assert (failure.line, failure.code) == (None, "")  # a line of ours would only confuse
+
+
+def test_long_messages_are_cut():
+    def answer():
+        raise ValueError("z" * 100_000)
+
+    assert len(observe(answer, ()).failure.message) < 1000
+
+
+def test_ctrl_c_is_left_alone():
+    def answer():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        observe(answer, ())
+
+
+def test_an_error_without_a_traceback_can_be_explained():
+    assert explain_failure(ValueError("no frames")) == Failure(type="ValueError", message="no frames")
+
+
+# --- answers as data -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [None, True, 3, 0.7, "text", [1, 2.0], (1, "a"), {"k": [None]}, [[], ()]])
+def test_plain_values_stay_as_they_are(value):
+    described = describe(value)
+    assert described == value and type(described) is type(value)
+
+
+@pytest.mark.parametrize(
+    "value, kind, dtype",
+    [
+        (torch.tensor([0.5, 2.0]), "tensor", "float32"),
+        (torch.tensor([0.5, 2.0], dtype=torch.bfloat16), "tensor", "bfloat16"),
+        (torch.tensor([0.5, 2.0], requires_grad=True) * 1, "tensor", "float32"),
+        (torch.nn.Parameter(torch.tensor([0.5, 2.0])), "tensor", "float32"),
+        (np.array([0.5, 2.0]), "ndarray", "float64"),
+        (torch.tensor([1, 2]), "tensor", "int64"),
+        (np.float32(0.5), "scalar", "float32"),
+        (torch._neg_view(torch.tensor([0.5, 2.0])), "tensor", "float32"),
+        (torch._efficientzerotensor(2), "tensor", "float32"),
+    ],
+)
+def test_tensors_and_arrays_become_numbers_of_their_own(value, kind, dtype):
+    described = describe(value)
+    assert (type(described), described.kind, described.dtype) == (Array, kind, dtype)
+    expected = value.detach().double().numpy(force=True) if isinstance(value, torch.Tensor) else value
+    assert np.array_equal(described.numbers, expected) and described.numbers.shape == np.shape(expected)
+    assert described.requires_grad == getattr(value, "requires_grad", False)
+
+
+def test_numbers_are_a_copy():
+    tensor = torch.zeros(2)
+    described = describe([tensor])[0]
+    tensor += 1
+    assert described.numbers.tolist() == [0, 0]
+
+
+class Unshowable:
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize(
+    "value, kind",
+    [
+        (object(), "object"), (lambda: 0, "function"), (..., "ellipsis"), ({1, 2}, "set"), (1j, "complex"),
+        (Unshowable(), "Unshowable"), (torch.tensor(1j), "tensor of complex64"), (np.array(["a"]), "ndarray"),
+        (torch.ones(2, 2).to_sparse(), "tensor of float32"), (type("Mine", (float,), {})(2), "Mine"),
+    ],
+)  # fmt: skip
+def test_everything_else_is_a_name_and_a_short_text(value, kind):
+    described = describe(value)
+    assert isinstance(described, Other) and described.type == kind and len(described.text) <= 120
+
+
+def test_deep_nests_end_and_long_texts_are_cut():
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    assert "Other" in repr(describe(deep))
+    assert len(describe("t" * 10_000)) < 1000
+
+
+# --- stubs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["...", "pass", '"""Only a docstring."""', '"""Docstring."""\n    ...', "# TODO\n    ...", "return None", "return"],
+)
+def test_an_empty_body_is_untouched(body):
+    assert is_untouched(student(f"def answer(f, a):\n    {body}\n"))
+
+
+@pytest.mark.parametrize(
+    "body", ["return 0", "return f", "x = 1", "print(a)", "raise NotImplementedError", "return ''"]
+)
+def test_a_body_that_does_anything_is_not(body):
+    assert not is_untouched(student(f"def answer(f, a):\n    {body}\n"))
+
+
+@pytest.mark.parametrize("value", [..., None, {"a": ..., "b": ...}])
+def test_a_value_of_dots_is_untouched(value):
+    assert is_untouched(value)
+
+
+@pytest.mark.parametrize("value", [0, "", [], {}, {"a": ..., "b": 1}, torch.sin, Formula(x, x), ["A"]])
+def test_a_value_that_was_typed_is_not(value):
+    assert not is_untouched(value)
+
+
+GIVEN = "def broken(f, a):\n    x = torch.tensor(int(a), requires_grad=True)\n    return [g for g in f(x)]\n"
+
+
+def test_given_code_is_untouched_under_another_name_docstring_and_layout():
+    same = GIVEN.replace("broken(f, a):", 'answer(f, a):\n    """Repair me."""\n\n    # three faults')
+    assert is_untouched(student(same), GIVEN)
+    assert is_untouched(student("import torch\n" + same), GIVEN)
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [("int(a)", "a"), ("requires_grad=True", "requires_grad=False"), ("requires_grad", "dtype"), ("g for", "-g for")],
+)
+def test_given_code_with_one_word_changed_is_touched(old, new):
+    assert not is_untouched(student(GIVEN.replace(old, new), "broken"), GIVEN)
+
+
+def test_instructions_know_the_names_of_keyword_arguments():
+    one, other = (student(f"def answer():\n    return max([], {word}=1)").__code__ for word in ("key", "default"))
+    assert instructions(one) != instructions(other)
+
+
+def test_observing_needs_neither_sympy_nor_the_keys():
+    """The sandbox of the grader has neither."""
+    import subprocess
+
+    code = "import sys, course_lib.observe; print([m for m in sys.modules if 'sympy' in m or 'course_lib.' in m])"
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
+    # torch itself loads SymPy only when it compiles.
+    assert "keys" not in done.stdout and "formula" not in done.stdout and "judge" not in done.stdout
+
+
+def test_a_formula_with_two_symbols_can_be_asked_about():
+    y = sympy.Symbol("y", real=True)
+    assert observe(lambda f: f(torch.tensor(2.0), torch.tensor(3.0)), (Formula(x * y, x, y),)).value.numbers == 6
