@@ -49,6 +49,8 @@ ERRORS = (
     ("must be Tensor, not", "a function of torch met a plain number: make a tensor of it first"),
     ("invalid index of a 0-dim tensor", "this tensor is a single number and has no entries: leave out the index"),
     ("is not defined", "this name does not exist where the code runs: check the spelling, or run the cell that makes it"),
+    ("unexpected keyword argument 'require_grad'", "the flag is called requires_grad"),
+    ("object is not callable", "brackets call a function, and this is none: .grad, .shape and .dtype take no brackets"),
     ("positional argument", "the function was called with another number of arguments than it takes"),
     ("maximum recursion depth", "the function calls itself without an end"),
 )
@@ -109,7 +111,9 @@ def lines(verdict, exercise):
     if problem.failure:
         failure = problem.failure
         at = f" in `{failure.code}`" if failure.code else ""
-        found.append(("got", f"{failure.type}{at}: {failure.message}"))
+        said = f": {failure.message}" if failure.message else ""
+        wanted = f"; wanted: {problem.wanted}" if problem.wanted != "an answer" else ""
+        found.append(("got", f"{failure.type}{at}{said}{wanted}"))
     else:
         found.append(("got", f"{problem.got}; wanted: {problem.wanted}" if problem.layer is not Layer.VALUE
                       else f"{problem.got}, but {problem.wanted}"))
@@ -126,9 +130,13 @@ def lines(verdict, exercise):
 def next_step(verdict, exercise):
     """What to do now."""
     if verdict.problem.failure:
+        if not verdict.problem.failure.code:
+            return "Compare the first line of your function with the one that was given, and run the cell again."
         return f"Repair that line and run the cell again; section {exercise.section} has a version that runs."
     if verdict.sentence:
         return f"Change that one thing and run the cell again; section {exercise.section} has the worked example."
+    if exercise.kind != "function":
+        return "Compare what you wrote with what the question asks for, one entry after the other."
     return NEXT.get(verdict.problem.layer, "Read the docstring once more.")
 
 

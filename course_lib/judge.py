@@ -60,6 +60,10 @@ class Tolerance:
 
 
 CLOSE = Tolerance(rtol=3e-5)  # an honest float32 answer is off by up to 1e-6 relative, a few times that near a zero
+SEVEN_DIGITS = (
+    "The value is right to about seven digits: somewhere float32 was used. torch.tensor(a) makes float32; write "
+    "torch.tensor(a, dtype=torch.float64) where digits matter."
+)
 SHARP = Tolerance(rtol=1e-8)  # float64 arithmetic; a float32 answer and a forward difference fail
 
 
@@ -156,7 +160,7 @@ class Ask:
         reply = self.source.ask(args)
         self.transcript.append((len(self.checks), args, reply))
         self._note_habits(reply)
-        return Answer(self, reply, self._describe(args))
+        return Answer(self, reply, args)
 
     @contextlib.contextmanager
     def part(self, title, weight=1):
@@ -185,7 +189,7 @@ class Ask:
                 "where you make a tensor instead."
             )
 
-    def _describe(self, args):
+    def describe(self, args):
         names = self.exercise.parameters
         return ", ".join(f"{name} = {show(arg)}" for name, arg in zip(names, args, strict=False))
 
@@ -197,13 +201,17 @@ class Unusable(Exception):
 class Answer:
     """What came back from one question. Every demand returns the answer, so demands can be chained."""
 
-    def __init__(self, ask, reply, question):
-        self.ask, self.reply, self.question = ask, reply, question
+    def __init__(self, ask, reply, args):
+        self.ask, self.reply, self.args = ask, reply, args
         self.broken = False  # a demand failed in a way that makes further ones pointless
 
     @property
     def value(self):
         return self.reply.value
+
+    @property
+    def question(self):
+        return self.ask.describe(self.args)
 
     def number(self):
         """The answer as a float, for a key that computes with it; notes a problem and leaves the part if it is none."""
@@ -229,7 +237,7 @@ class Answer:
         if not isinstance(self.value, Array) or self.value.kind != "tensor":
             self._fail(Layer.TYPE, "a tensor")
         elif dtype and self.value.dtype != dtype:
-            self._fail(Layer.DTYPE, f"{dtype}, the dtype of the input")
+            self._fail(Layer.DTYPE, f"{dtype}, the dtype of the input", f"you returned a tensor of {self.value.dtype}")
         return self
 
     def is_connected(self):
@@ -280,7 +288,7 @@ class Answer:
         if failure is None:
             self._fail(Layer.PROPERTY, f"a {error}, because {because}")
         elif failure.type != error:
-            self._demand_reply()
+            self._demand_reply(f"a {error}, because {because}")
         return self
 
     def holds(self, condition, wanted, got=None, layer=Layer.PROPERTY):
@@ -297,10 +305,10 @@ class Answer:
         if layer <= Layer.SHAPE:
             self.broken = True
 
-    def _demand_reply(self):
+    def _demand_reply(self, wanted="an answer"):
         failure = self.reply.failure
         if failure is not None and not self.broken:
-            self.ask.note(Layer.RAISED, self.question, f"{failure.type}: {failure.message}", "an answer", failure)
+            self.ask.note(Layer.RAISED, self.question, f"{failure.type}: {failure.message}", wanted, failure)
             self.broken = True
 
     def _as_number(self, value):
@@ -333,10 +341,7 @@ class Answer:
         if not tolerance.accepts(got, want):
             self._fail(Layer.VALUE, _property(meaning, got, want, tolerance), f"you returned {show(got)}")
         elif not SHARP.accepts(got, want) and tolerance is CLOSE:
-            self.ask.advise(
-                "The value is right to about seven digits: somewhere float32 was used. torch.tensor(a) makes float32; "
-                "write torch.tensor(a, dtype=torch.float64) where digits matter."
-            )
+            self.ask.advise(SEVEN_DIGITS)
 
     def _compare_arrays(self, value, want, meaning, tolerance):
         if not isinstance(value, Array):
@@ -378,7 +383,7 @@ def _property(meaning, got, want, tolerance):
 
 
 def _returned(value):
-    return "your function returned None: is a return missing?" if value is None else f"you returned {show(value)}"
+    return "your function returned None (is a return missing?)" if value is None else f"you returned {show(value)}"
 
 
 def show(value):
@@ -433,6 +438,8 @@ def judge(exercise, source, *, seed="public"):
 
 def weigh(exercise, ask):
     """The Verdict on what a key has seen."""
+    if any(problem.layer in (Layer.RAISED, Layer.VALUE) for problem in ask.problems):  # other values are not right
+        ask.advice = [sentence for sentence in ask.advice if sentence != SEVEN_DIGITS]
     total = sum(check.weight for check in ask.checks)
     share = sum(check.weight for check in ask.checks if check.passed) / total
     if not any(problem.layer is Layer.SIDE_EFFECT for problem in ask.problems):
@@ -479,6 +486,8 @@ def ratio_of(pairs):
     low, high = min(ratios), max(ratios)
     if high - low <= 1e-3 * max(abs(low), abs(high)):
         return "" if abs(low - 1) <= 1e-3 else f"yours ÷ right is {show(float(low))} every time: a constant factor"
+    if max(abs(ratio - 1) for ratio in ratios) <= 0.05:
+        return "yours ÷ right lies within a few percent of 1 every time: is something rounded or only approximated?"
     listed = ", ".join(show(float(ratio)) for ratio in ratios[:3])
     return f"yours ÷ right: {listed}{', …' if len(ratios) > 3 else ''}, so not a constant factor"
 

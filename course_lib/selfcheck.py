@@ -175,7 +175,8 @@ def digest_of(answer):
     """Equal for equal code or values, across kernels."""
     code = getattr(answer, "__code__", None)
     if isinstance(answer, type):
-        content = {name: digest_of(part) for name, part in vars(answer).items() if hasattr(part, "__code__")}
+        methods = {name: getattr(part, "__func__", part) for name, part in vars(answer).items()}
+        content = {name: digest_of(method) for name, method in methods.items() if hasattr(method, "__code__")}
     else:
         content = instructions(code) if code else answer
     return hashlib.sha256(repr(content).encode()).hexdigest()[:12]

@@ -96,9 +96,25 @@ def slopes_pile_up():
 
 @slope_at.mistake("backward-returns-none")
 def what_backward_returns(f, a):
-    """backward() itself returns None. The slope is put into the .grad of the leaf."""
+    """None came back. That is what backward() returns, what .grad holds before backward or away from the leaf, and
+    what a function without a return gives. The slope is in the .grad of the leaf."""
     leaf = torch.tensor(a, dtype=torch.float64, requires_grad=True)
     return f(leaf).backward()
+
+
+@slope_at.mistake("C7")
+def tuple_of_one_slope(f, a):
+    """torch.autograd.grad returns a tuple, one entry for each input. Take the tensor out of it: (slope,) = … or …[0]."""
+    leaf = torch.tensor(a, dtype=torch.float64, requires_grad=True)
+    return torch.autograd.grad(f(leaf), leaf)
+
+
+@slope_at.mistake("point-returned")
+def the_point_itself(f, a):
+    """You returned the point a. After backward the slope is not in the leaf itself but in its .grad."""
+    leaf = torch.tensor(a, dtype=torch.float64, requires_grad=True)
+    f(leaf).backward()
+    return leaf
 
 
 # --- 1.2 -------------------------------------------------------------------------------------------------------------
@@ -116,12 +132,10 @@ def what_backward_returns(f, a):
 def central_diff(ask):
     """The slope through the two points h to the left and h to the right of a."""
     bending = _bending(ask.rng)
-    with ask.part("close to the slope", 2):
+    with ask.part("the slope of the line through both points", 2):
         for f, a in bending:
             for h in (0.1, 0.05):
-                central = _central(f, a, h)
-                room = Tolerance(rtol=1e-9 + 3 * abs(central - f.derivative(a)) / max(1.0, abs(central)))
-                ask(f, np.array(a), h).equals(central, "the slope of the line through both points", room)
+                ask(f, np.array(a), h).equals(_central(f, a, h), "the slope of the line through both points")
     with ask.part("halving h makes the error four times smaller"):
         for f, a in bending:
             errors = [ask(f, np.array(a), h).number() - f.derivative(a) for h in (0.1, 0.05)]
@@ -217,7 +231,7 @@ def best_h(ask):
                 answer = ask(f, f.derived(), a, Dtype(name))
                 h = answer.number()
                 is_power = 0 < h < np.inf and abs(np.log10(h) - round(np.log10(h))) < 1e-6
-                answer.holds(is_power, "one of the steps 0.1, 0.01, … 1e-12", f"you returned {h:.3g}", layer=Layer.VALUE)
+                answer.holds(is_power, "a step is one of 0.1, 0.01, … 1e-12", f"you returned {h:.3g}", layer=Layer.VALUE)
                 better = "smaller" if h > high else "larger"
                 answer.holds(
                     low * 0.99 <= h <= high * 1.01, f"the step where {name} loses least is {better}",
@@ -523,6 +537,16 @@ def one_too_many(f, a, n):
     return y
 
 
+@nth_derivative.mistake("one-short")
+def one_too_few(f, a, n):
+    """Your answers are one derivative short: for n = 1 you return f(a) itself. The loop must differentiate n times."""
+    leaf = torch.tensor(a, dtype=torch.float64, requires_grad=True)
+    y = f(leaf)
+    for _ in range(n - 1):
+        (y,) = torch.autograd.grad(y, leaf, create_graph=True)
+    return y
+
+
 @nth_derivative.mistake("C7")
 def tuple_returned(f, a, n):
     """torch.autograd.grad returns a tuple, one entry for each input. Take the tensor out of it: (y,) = … or …[0]."""
@@ -546,8 +570,8 @@ def tuple_returned(f, a, n):
         "message describes what that line made?",
         "There are three faults, and each hides the next: what kind of number the leaf holds, which number it is, and a "
         "tensor that is turned into a plain number before the walk back.",
-        "Keep a as it is (no int), give the leaf dtype=torch.float64, and leave y a tensor: .item() belongs at the very "
-        "end, if anywhere.",
+        "Keep a as it is (no int), give the leaf dtype=torch.float64, and leave y a tensor: backward() belongs to a "
+        "tensor, and a tensor is what comes back, so no .item() is needed.",
     ),
 )
 def fix_slope(ask):
@@ -604,6 +628,15 @@ def tracking_removed(f, a):
     return leaf.grad
 
 
+@fix_slope.mistake("none-returned")
+def nothing_reached_the_leaf(f, a):
+    """None came back. Either that is backward() itself, which returns None, or the walk back never reached the leaf,
+    because a new tensor was made on the way."""
+    leaf = torch.tensor(a, dtype=torch.float64, requires_grad=True)
+    torch.tensor(f(leaf).item(), requires_grad=True).backward()
+    return leaf.grad
+
+
 @fix_slope.mistake("A1")
 def height_returned(f, a):
     """You returned the height f(a). The slope is in the .grad of the leaf."""
@@ -645,6 +678,8 @@ def newton_min(ask):
         # Something trivial must not earn this part: a right step is demanded beside it.
         ask(hill, 2.3, 1).equals(_newton(hill, 2.3, 1), "the place after these steps")
         ask(hill, 0.3, 1).raises("ValueError", "f″ is negative at the start")
+        beside = round(1.3 / float(hill.expr.args[0].coeff(x)), 2)  # from this hill a step leads into a valley
+        ask(hill, beside, 2).raises("ValueError", "f″ is negative at the start, whatever it is later")
         start = _start_that_jumps_to_a_hill(hill)
         ask(hill, start, 3).raises("ValueError", "f″ is negative before the second step")
 
