@@ -1,0 +1,395 @@
+"""Grade one submission: grade_submission(cells, exercises, seed=…, server=…) -> one Graded per exercise.
+
+The notebook's cells run once behind the wall; for each part of a key a fresh copy of them answers questions, and
+judge() weighs the replies here. What hangs, crashes or floods costs the cell or the exercise it is in, nothing else.
+"""
+
+import contextlib
+import logging
+import re
+import socket
+import time
+from dataclasses import dataclass
+
+from course_lib.grader import wire
+from course_lib.grader.sandbox import Exceeded, Limits, SandboxError, Watch
+from course_lib.judge import NoReply, Status, Verdict, judge
+
+log = logging.getLogger(__name__)
+GRACE_SECONDS = 5  # for the notebook process to end a copy of itself; then it is ended itself
+NO_MEMORY = re.compile(r"can't allocate memory|cannot allocate memory|not enough memory|std::bad_alloc", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Graded:
+    """One exercise of one submission: the verdict, how long it took, and what was asked and answered."""
+
+    verdict: Verdict
+    seconds: float
+    transcript: tuple = ()  # plain data, see journal.py: enough to judge again without running anything
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Broken:
+    """A cell that did not run to its end."""
+
+    cell: int
+    status: Status
+    sentence: str
+
+
+def grade_submission(cells, exercises, *, seed, server, limits=None):
+    """Grade code cells on the given exercises. Never raises for anything a submission does.
+
+    Raises SandboxError if the server itself is gone; then nothing is known about the submission.
+    """
+    with Session(tuple(cells), server, limits or Limits()) as session:
+        graded, again = {}, []
+        for exercise in exercises:
+            graded[exercise.name], worth_retrying = grade_exercise(session, exercise, seed)
+            if worth_retrying:
+                again.append(exercise)
+        for exercise in again:  # once more in a fresh process, before a student loses anything to bad luck
+            session.close_stage()
+            graded[exercise.name], _ = grade_exercise(session, exercise, seed)
+        return list(graded.values())
+
+
+def grade_exercise(session, exercise, seed):
+    """(Graded, whether a second try may end differently)."""
+    start = time.monotonic()
+    source = WallSource(session, exercise)
+    try:
+        verdict = verdict_of(exercise, source, seed)
+    except SandboxError:
+        raise
+    except Exception:
+        log.exception("the key of %s failed", exercise.name)
+        verdict = unjudged(exercise, Status.NOT_JUDGED, "The grader could not tell, and that is not your fault.")
+    finally:
+        source.close()
+    retry = verdict.status is Status.NOT_JUDGED or (verdict.status is Status.TIMED_OUT and not source.used_processor)
+    seconds = round(time.monotonic() - start, 3)
+    return Graded(verdict=verdict, seconds=seconds, transcript=tuple(source.transcript)), retry
+
+
+def verdict_of(exercise, source, seed):
+    """judge(), also where there is nothing to judge."""
+    try:
+        return judge(exercise, source, seed=seed)
+    except NoReply as none:
+        return unjudged(exercise, none.status, none.sentence)
+
+
+def unjudged(exercise, status, sentence):
+    """The Verdict on an exercise about which nothing could be asked."""
+    return Verdict(exercise=exercise.name, status=status, score=0.0, max_score=exercise.points, sentence=sentence)
+
+
+# --- the notebook behind the wall ------------------------------------------------------------------------------------
+
+
+class Session:
+    """A submission being graded: makes the process that ran its notebook, again if it was lost."""
+
+    def __init__(self, cells, server, limits):
+        self.cells, self.server, self.limits = cells, server, limits
+        self.broken = {}  # cell number: Broken
+        self.skipped = set()
+        self.late = set()  # cells that were stopped without computing
+        self.deadline = time.monotonic() + limits.submission_seconds
+        self.restarts_left = limits.restarts
+        self._stage = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        with contextlib.suppress(SandboxError):
+            self.close_stage()
+
+    def stage(self):
+        """A process in which the notebook has run."""
+        while self._stage is None:
+            if self.restarts_left < 0 or time.monotonic() > self.deadline:
+                raise NoReply(Status.TIMED_OUT, "The notebook as a whole used up its time or was lost too often.")
+            self.restarts_left -= 1
+            self._stage = self._run_notebook()
+        return self._stage
+
+    def close_stage(self):
+        stage, self._stage = self._stage, None
+        if stage:
+            stage.close()
+
+    def _run_notebook(self):
+        stage = Stage(self.server, self.limits)
+        self.broken = {number: cell for number, cell in self.broken.items() if number in self.skipped}
+        try:
+            for number, failure in stage.run(self.cells, self.skipped, self.deadline):
+                self.broken[number] = Broken(cell=number, status=Status.RAISED, sentence=cell_raised(number, failure))
+            return stage
+        except CellEnded as ended:
+            stage.close()
+            # Waiting without computing may be the machine's fault: such a cell gets a second chance.
+            if ended.final or ended.cell in self.late:
+                self.skipped.add(ended.cell)
+            self.late.add(ended.cell)
+            self.broken[ended.cell] = Broken(cell=ended.cell, status=ended.status, sentence=ended.sentence)
+            return None
+
+    def why_missing(self, name):
+        """A NoReply for a name that the notebook does not define."""
+        for number, cell in reversed(list(enumerate(self.cells, start=1))):
+            if number in self.broken and defines(cell, name):
+                return NoReply(self.broken[number].status, self.broken[number].sentence)
+        return NoReply(Status.MISSING, f"The notebook defines no {name}.")
+
+
+def defines(source, name):
+    """Whether a cell's text looks as if it defined the name."""
+    return re.search(rf"^\s*(?:(?:async )?def|class) {name}\b|^{name}\s*[:=]", source, re.MULTILINE) is not None
+
+
+def cell_raised(number, failure):
+    where = f", line {failure.line}: {failure.code}" if failure.line and failure.code else ""
+    return f"Code cell {number} stopped with {failure.type}: {failure.message}{where}"
+
+
+class CellEnded(Exception):
+    """A cell took the whole process with it, or had to be stopped."""
+
+    def __init__(self, cell, status, sentence, *, final):
+        super().__init__(cell, status, sentence)
+        self.cell, self.status, self.sentence, self.final = cell, status, sentence, final
+
+
+class Stage:
+    """One notebook process. `run` runs the cells, `copy` forks an answering copy, `end_copy` ends it."""
+
+    def __init__(self, server, limits):
+        self.server, self.limits = server, limits
+        self.channel, self.pid = server.spawn(limits)
+
+    def run(self, cells, skipped, deadline):
+        """The failures of single cells as (number, Failure); CellEnded if a cell ends the process."""
+        now, cell = 0, None
+        try:
+            self.channel.send(["run", list(cells), sorted(skipped)], deadline=deadline)
+            while True:
+                now = time.monotonic()
+                watch = Watch(self.server, self.limits, self.limits.cell_cpu_seconds)
+                kind, *rest = self.channel.receive(deadline=min(deadline, now + self.limits.cell_seconds), tick=watch)
+                if kind == "cell" and type(rest[0]) is int and (cell or 0) < rest[0] <= len(cells):
+                    cell = rest[0]
+                elif kind == "ran" and len(rest) == 2:
+                    return [(number, wire.unpack_failure(data)) for number, data in rest[0] if type(number) is int]
+                else:
+                    raise wire.WireError("out of turn")
+        except wire.Late:
+            seconds = time.monotonic() - now
+            sentence = f"Code cell {cell} did not end within {seconds:.0f} seconds."
+            raise CellEnded(cell, Status.TIMED_OUT, sentence, final=False) from None
+        except Exceeded as exceeded:
+            raise CellEnded(cell, *explain_exceeded(exceeded, f"Code cell {cell}", self.limits.cell_cpu_seconds),
+                            final=True) from None  # fmt: skip
+        except wire.Closed:
+            sentence = f"Code cell {cell} ended Python itself (os._exit, or a crash)."
+            raise CellEnded(cell, Status.RAISED, sentence, final=True) from None
+        except (wire.WireError, TypeError, ValueError, IndexError):
+            sentence = f"Code cell {cell} wrote to the grader's own connection."
+            raise CellEnded(cell, Status.REFUSED, sentence, final=True) from None
+
+    def copy(self, name, deadline):
+        """A channel to a fresh copy that answers questions to this name."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.channel.send(["part", name], fds=[theirs.fileno()], deadline=deadline)
+        return wire.Channel(ours)
+
+    def end_copy(self):
+        """Kill the copy; its wait status if it had ended by itself, −1 if it had not. Closed if that failed."""
+        try:
+            deadline = time.monotonic() + GRACE_SECONDS
+            self.channel.send(["stop"], deadline=deadline)
+            kind, status = self.channel.receive(deadline=deadline)
+            if kind != "ended" or type(status) is not int:
+                raise wire.WireError("out of turn")
+            return status
+        except (wire.WireError, wire.Late, ValueError):
+            raise wire.Closed from None
+
+    def close(self):
+        self.channel.close()
+        self.server.kill(self.pid)
+
+
+def explain_exceeded(exceeded, who, cpu_seconds):
+    """(status, sentence) for a limit that was passed."""
+    what = str(exceeded)
+    if what == "memory":
+        return Status.OUT_OF_MEMORY, f"{who} used more memory than there is for a submission."
+    if what == "processes":
+        return Status.REFUSED, f"{who} started more processes than a submission may."
+    return Status.TIMED_OUT, f"{who} was still computing after {cpu_seconds:.0f} seconds."
+
+
+# --- an answer behind the wall ---------------------------------------------------------------------------------------
+
+
+class WallSource:
+    """The answer to one exercise, as judge() wants it: each part talks to a fresh copy of the notebook's process."""
+
+    def __init__(self, session, exercise):
+        self.session, self.exercise, self.limits = session, exercise, session.limits
+        self.transcript = []
+        self.used_processor = False
+        self.deadline = min(session.deadline, time.monotonic() + self.limits.exercise_seconds)
+        self._channel, self._stage, self._fresh, self._number = None, None, False, 0
+
+    def begin_part(self):
+        self.transcript.append(["part"])
+        if not self._fresh:
+            self._open_copy()
+        self._fresh = True
+
+    def is_untouched(self, given):
+        self._open_copy()
+        self._fresh = True  # nothing has been called yet
+        (answer,) = self._exchange("untouched", given)
+        if not isinstance(answer, bool):
+            self._give_up(Status.REFUSED, BROKE_IN)
+        self.transcript.append(["untouched", answer])
+        return answer
+
+    def ask(self, args):
+        self._fresh = False
+        question = wire.pack_value(list(args))
+        (packed,) = self._exchange("question", question, expected="reply")
+        try:
+            reply = wire.unpack_reply(packed, len(args))
+        except wire.WireError:
+            self._give_up(Status.REFUSED, BROKE_IN)
+        self.transcript.append(["reply", question, packed])
+        if reply.failure and (reply.failure.type == "MemoryError" or NO_MEMORY.search(reply.failure.message)):
+            self._give_up(Status.OUT_OF_MEMORY, "The answer asked for more memory than there is for a submission.")
+        return reply
+
+    def close(self):
+        """End the copy that is open."""
+        channel, stage = self._channel, self._stage
+        self._channel = self._stage = None
+        if channel:
+            channel.close()
+            return self._end(stage)
+        return 0
+
+    # --- inside ---
+
+    def _open_copy(self):
+        self.close()
+        self._stage = self.session.stage()
+        try:
+            self._channel = self._stage.copy(self.exercise.name, self.deadline)
+        except (wire.Closed, wire.Late):
+            self.session.close_stage()
+            self._give_up(Status.NOT_JUDGED, "The process that ran the notebook was gone.")
+
+    def _end(self, stage):
+        try:
+            return stage.end_copy()
+        except wire.Closed:  # it does not obey: end it as a whole
+            self.session.close_stage()
+            return -1
+
+    def _exchange(self, order, data, expected=None):
+        """Send one order and return what comes back for it; NoReply if nothing does."""
+        self._number += 1
+        who, cpu_seconds = self.exercise.name, self.limits.question_cpu_seconds
+        watch = Watch(self.session.server, self.limits, cpu_seconds)
+        deadline = min(self.deadline, time.monotonic() + self.limits.question_seconds)
+        try:
+            self._channel.send([order, self._number, data], deadline=deadline, tick=watch)
+            kind, number, *rest = self._channel.receive(deadline=deadline, tick=watch)
+        except wire.Late:
+            self._give_up(Status.TIMED_OUT, f"{who} gave no answer within {self.limits.question_seconds:.0f} seconds.")
+        except Exceeded as exceeded:
+            self.used_processor = True
+            self._give_up(*explain_exceeded(exceeded, who, cpu_seconds))
+        except wire.Closed:
+            self._give_up(*self._how_it_ended())
+        except (wire.WireError, ValueError):
+            self._give_up(Status.REFUSED, BROKE_IN)
+        if number != self._number or type(number) is not int:
+            self._give_up(Status.REFUSED, BROKE_IN)
+        if kind == "missing" and not rest:
+            none = self.session.why_missing(self.exercise.name)
+            self._give_up(none.status, none.sentence)
+        if kind != (expected or order) or len(rest) != 1:
+            self._give_up(Status.REFUSED, BROKE_IN)
+        return rest
+
+    def _how_it_ended(self):
+        """(status, sentence) for a copy whose end of the line is closed."""
+        who, status = self.exercise.name, self.close()
+        number = status & 0x7F if status > 0 else 0
+        if number == 9:
+            return Status.OUT_OF_MEMORY, f"{who} was ended by the system, which was probably out of memory."
+        if number == 24:
+            return Status.TIMED_OUT, f"{who} used up its processor time."
+        if number:
+            return Status.RAISED, f"{who} crashed Python itself (signal {number})."
+        sentence = f"{who} ended Python itself instead of returning an answer (os._exit, or a closed connection)."
+        return Status.RAISED, sentence
+
+    def _give_up(self, status, sentence):
+        self.close()
+        self.transcript.append(["none", str(status), sentence])
+        raise NoReply(status, sentence)
+
+
+BROKE_IN = "The answer wrote to the grader's own connection, so nothing it said counts."
+
+
+# --- judging again ---------------------------------------------------------------------------------------------------
+
+
+class Questions(Exception):
+    """The key does not ask what it asked then."""
+
+
+class RecordedSource:
+    """A transcript as a source: the same replies in the same order, nothing is run."""
+
+    def __init__(self, transcript):
+        self.entries = list(transcript)
+
+    def begin_part(self):
+        self._next("part")
+
+    def is_untouched(self, given):
+        return self._next("untouched")[0]
+
+    def ask(self, args):
+        question, packed = self._next("reply")
+        if question != wire.pack_value(list(args)):
+            raise Questions("the key asks other questions now")
+        reply = wire.unpack_reply(packed, len(args))
+        if self.entries and self.entries[0][0] == "none":
+            self._next("reply")
+        return reply
+
+    def _next(self, kind):
+        if not self.entries:
+            raise Questions("the key asks more questions now")
+        name, *rest = self.entries.pop(0)
+        if name == "none":
+            raise NoReply(*rest)
+        if name != kind:
+            raise Questions("the key asks in another order now")
+        return rest
+
+
+def judge_again(exercise, transcript, seed):
+    """The Verdict from a stored transcript; Questions if the key or the seed is not the one it was made with."""
+    return verdict_of(exercise, RecordedSource(transcript), seed)

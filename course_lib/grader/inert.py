@@ -1,0 +1,91 @@
+"""What a submission sees as course_lib: every public name exists and does nothing, so a notebook runs as it is.
+
+install() is called once in the fork server. check, hint, explorers and plots cost nothing there and answer nothing.
+IPython and ipywidgets are stood in for as well: they only show things, and importing them takes half a second.
+"""
+
+import importlib.abc
+import importlib.machinery
+import sys
+import types
+
+STOOD_IN_FOR = ("course_lib", "IPython", "ipywidgets")
+PUBLIC = (  # what `from course_lib import *` brings; single names may be anything
+    "Formula", "attempt", "check", "derivative_detective", "exit_ticket", "fill", "hint", "plot_function",
+    "plot_remainder", "plot_secants", "plot_step_error", "plot_tangent", "plot_with_derivative", "plot_zoom", "predict",
+    "progress", "recall", "reveal", "shape_lens", "tangent_zoom",
+)  # fmt: skip
+
+
+class Inert:
+    """Anything: it can be called, asked for attributes, indexed, entered and iterated, and nothing comes of it."""
+
+    def __init__(self, is_result=False):
+        self._is_result = is_result
+
+    def __call__(self, *args, **kwargs):
+        # interact(x=1)(f) and @interact(x=1): a decorator must leave the student's function where it was.
+        if self._is_result and len(args) == 1 and not kwargs and isinstance(args[0], types.FunctionType):
+            return args[0]
+        return Inert(is_result=True)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Inert()
+
+    def __getitem__(self, key):
+        return Inert()
+
+    def __setitem__(self, key, value):
+        pass
+
+    def __iter__(self):
+        return iter(())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return False
+
+    def __bool__(self):
+        return False
+
+    def __repr__(self):
+        return "<does nothing while grading>"
+
+
+class InertModule(types.ModuleType):
+    """A module with every name in it."""
+
+    __path__ = ()
+
+    def __getattr__(self, name):
+        if name == "__all__":
+            return list(PUBLIC)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Inert()
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Answers every import of the packages stood in for, submodules included."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in STOOD_IN_FOR:
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        return None
+
+    def create_module(self, spec):
+        return InertModule(spec.name)
+
+    def exec_module(self, module):
+        pass
+
+
+def install():
+    """From now on imports in this process get the inert packages; modules already imported keep what they have."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in STOOD_IN_FOR]:
+        del sys.modules[name]
+    sys.meta_path.insert(0, Finder())

@@ -1,0 +1,328 @@
+"""The wall around submissions: probe() says how strong it is here, Server runs the fork server behind it.
+
+Three tiers. "strong": bubblewrap outside (no network, a read-only file system with Python and nothing of the course),
+namespaces for every notebook inside, limits and a filter of system calls. "weak": Landlock, the filter and limits, one
+process table for all. "none": a separate process with limits. Which one holds is found by trying what it must forbid.
+
+Where the kernel grants no namespaces inside bubblewrap, "strong" is kept by a new fork server for every notebook: the
+isolation is then "fresh" instead of "namespaces", just as strict and some seconds slower.
+"""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from course_lib.grader import wire
+
+TIERS = ("none", "weak", "strong")
+ISOLATIONS = {"strong": ("namespaces", "fresh"), "weak": ("landlock",), "none": ("none",)}  # the fastest first
+ROOT = Path(__file__).resolve().parent.parent.parent
+INSIDE = ("observe.py", "functions.py", "grader/worker.py", "grader/wire.py", "grader/inert.py", "grader/jail.py",
+          "grader/magics.py")  # fmt: skip
+SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts")
+HOME = "/grader"
+START_SECONDS = 180  # importing torch from a cold disk
+MIB, GIB = 2**20, 2**30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What one submission may use. Processor time decides; wall time is generous: a busy machine must fail nobody."""
+
+    cell_cpu_seconds: float = 20.0
+    cell_seconds: float = 60.0
+    question_cpu_seconds: float = 10.0
+    question_seconds: float = 30.0
+    exercise_seconds: float = 120.0
+    submission_seconds: float = 600.0
+    memory_bytes: int = 2 * GIB  # beyond what torch itself needs, for all processes of a submission
+    tmp_bytes: int = 64 * MIB
+    file_bytes: int = 32 * MIB
+    processes: int = 64  # threads count
+    restarts: int = 4
+
+    def inside(self, folder):
+        """The part that the sandbox sets itself, as a list for the wire."""
+        cpu = int(self.submission_seconds) + 1
+        return [self.memory_bytes, self.tmp_bytes, self.file_bytes, self.processes, cpu, folder]
+
+
+class SandboxError(Exception):
+    """The sandbox could not be built, in one sentence."""
+
+
+class Exceeded(Exception):
+    """A limit that only the outside can see: "memory", "processes" or "cpu"."""
+
+
+def probe():
+    """The strongest tier that holds on this machine and why it is not a stronger one: `.tier`, `.reasons`."""
+    from course_lib.grader import tiers  # it grades with this module
+
+    return tiers.probe()
+
+
+# --- the wall from the outside ---------------------------------------------------------------------------------------
+
+
+class Server:
+    """A fork server behind the wall of a tier. `spawn` starts a notebook process, `kill` ends it with all below it."""
+
+    def __init__(self, tier, isolation=None):
+        self.tier, self.isolation = tier, isolation or ISOLATIONS[tier][0]
+        self.process = self.channel = None
+        self.folder = Path(tempfile.mkdtemp(prefix="course-grader-"))
+        copy_inside(self.folder / "code")
+        (self.folder / "tmp").mkdir()
+        self._start()
+
+    def _start(self):
+        ours, theirs = socket.socketpair()
+        self.channel = wire.Channel(ours)
+        with open(self.folder / "errors.txt", "wb") as errors, theirs:
+            try:
+                self.process = subprocess.Popen(
+                    command(self.tier, self.isolation, self.folder, theirs.fileno()), pass_fds=[theirs.fileno()],
+                    env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                    cwd=self.folder / "tmp", start_new_session=True,
+                )  # fmt: skip
+                theirs.close()
+                self._receive("ready", START_SECONDS)
+            except (OSError, SandboxError) as error:
+                words = self._last_words() or str(error)
+                self.close()
+                raise SandboxError(f"the sandbox ({self.tier}) did not start: {words}") from None
+        self.baseline = usage(self.process.pid)
+
+    def _stop(self):
+        if self.channel:
+            self.channel.close()
+        if self.process:
+            # Behind bubblewrap everything ends with it; elsewhere notebooks are in sessions of their own.
+            pids = members(self.process.pid) or [self.process.pid]
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            self.process.wait()
+            until = time.monotonic() + 5
+            while any(running(pid) for pid in pids) and time.monotonic() < until:
+                time.sleep(0.005)
+
+    def spawn(self, limits):
+        """(channel to a new notebook process, its pid for kill)."""
+        folder = "/tmp" if self.tier == "strong" else tempfile.mkdtemp(dir=self.folder / "tmp")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._order(["spawn", limits.inside(folder)], fds=[theirs.fileno()])
+        pid = self._receive("spawned", 30)
+        if not pid:
+            raise SandboxError("the fork server could not start a notebook process")
+        return wire.Channel(ours), pid
+
+    def kill(self, pid):
+        """End a notebook process."""
+        if self.isolation == "fresh":
+            self._stop()
+            self._start()
+            return
+        self._order(["kill", pid])
+        self._receive("gone", 30)
+
+    @property
+    def alive(self):
+        return self.process.poll() is None
+
+    def close(self):
+        """End everything behind the wall."""
+        self._stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def _order(self, message, fds=()):
+        try:
+            self.channel.send(message, fds=fds, deadline=time.monotonic() + 30)
+        except (wire.Closed, wire.Late) as error:
+            raise SandboxError(f"the fork server is gone ({type(error).__name__})") from None
+
+    def _receive(self, kind, seconds):
+        try:
+            answer = self.channel.receive(deadline=time.monotonic() + seconds)
+        except (wire.Closed, wire.Late, wire.WireError) as error:
+            raise SandboxError(f"the fork server is gone ({type(error).__name__})") from None
+        if answer[0] != kind or len(answer) != 2 or not isinstance(answer[1], int):
+            raise SandboxError(f"the fork server answered {answer[0]!r} instead of {kind!r}")
+        return answer[1]
+
+    def _last_words(self):
+        lines = (self.folder / "errors.txt").read_text(errors="replace").strip().splitlines()
+        return lines[-1][:200] if lines else ""
+
+
+def copy_inside(folder):
+    """The few files that the sandbox may see of the course, as a package of their own."""
+    for name in INSIDE:
+        target = folder / "course_lib" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / "course_lib" / name, target)
+
+
+def environment():
+    """Variables of the fork server: nothing of ours."""
+    return {
+        "PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": "/tmp/matplotlib", "CUDA_VISIBLE_DEVICES": "",
+        # Before torch is imported: a fork of a process that has computed with several threads hangs.
+        "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1",
+    } | ({"SYSTEMROOT": os.environ.get("SYSTEMROOT", "")} if os.name == "nt" else {})
+
+
+def command(tier, isolation, folder, descriptor):
+    """The command line of the fork server; it holds no secret."""
+    code = HOME if tier == "strong" else str(folder / "code")
+    extra = [str(path) for path in package_folders()]
+    start = (
+        f"import sys; sys.path[:0] = [{code!r}]; sys.path += {extra!r}; "
+        f"from course_lib.grader.worker import main; main({descriptor}, {isolation!r}, {readable(folder)!r})"
+    )
+    # -s -P and a clean environment are -I, except that the seed of hashes is ours: the same order in every run.
+    python = [sys.executable, "-s", "-P", "-B", "-c", start]
+    return [*bubblewrap(folder), *python] if tier == "strong" else python
+
+
+def bubblewrap(folder):
+    program = shutil.which("bwrap")
+    if not program:
+        raise SandboxError("bubblewrap is not installed (sudo apt install bubblewrap)")
+    visible = [path for path in SYSTEM if os.path.exists(path)]
+    words = [program, "--unshare-all", "--die-with-parent", "--new-session"]
+    for path in visible:
+        words += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind", path, path]
+    if any(ROOT.is_relative_to(path) for path in visible):
+        words += ["--tmpfs", str(ROOT)]
+    for path in python_folders():
+        words += ["--ro-bind", path, path]
+    words += ["--ro-bind", str(folder / "code"), HOME, "--proc", "/proc", "--dev", "/dev"]
+    if os.path.isdir("/proc/sys"):
+        words += ["--ro-bind", "/proc/sys", "/proc/sys"]  # bubblewrap leaves it writable, and root's is then root's
+    for place in ("/dev/shm", "/tmp"):
+        words += ["--size", str(16 * MIB), "--tmpfs", place]
+    return [*words, "--chdir", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/"]
+
+
+def readable(folder):
+    """What Landlock leaves open."""
+    devices = ["/dev/null", "/dev/urandom", "/dev/zero", "/proc/self", "/proc/cpuinfo", "/proc/meminfo"]
+    return [*SYSTEM, *python_folders(), str(folder / "code"), *devices]
+
+
+def python_folders():
+    """Where this Python and its packages are, outermost first, without what /usr holds anyway."""
+    paths = {os.path.realpath(sys.base_prefix), sys.base_prefix, sys.prefix, *map(str, package_folders())}
+    return sorted(path for path in paths if not path.startswith("/usr/") and path != "/usr")
+
+
+@cache
+def package_folders():
+    """Where torch, NumPy and msgpack are, if not inside the environment's own folder."""
+    folders = {Path(importlib.util.find_spec(name).origin).parent.parent for name in ("torch", "numpy", "msgpack")}
+    return sorted(folder for folder in folders if not folder.is_relative_to(sys.prefix))
+
+
+# --- what a tree of processes uses -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    memory_bytes: int = 0  # not shared with a file, summed over processes; pages shared since a fork count in each
+    processes: int = 0  # processes
+    threads: int = 0
+    cpu_seconds: float = 0.0
+
+
+def usage(pid):
+    """What a process and everything below it uses; all zero where there is no /proc."""
+    if not os.path.isdir("/proc/self"):
+        return Usage()
+    page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+    memory = processes = threads = 0
+    cpu = 0.0
+    stats = _stats()
+    for member in _tree(pid, stats):
+        fields = stats[member]
+        with contextlib.suppress(OSError, IndexError):
+            resident, shared = map(int, Path(f"/proc/{member}/statm").read_text().split()[1:3])
+            memory += (resident - shared) * page
+        processes += 1
+        threads += int(fields[17])
+        cpu += sum(map(int, fields[11:15])) / tick
+    return Usage(memory, processes, threads, cpu)
+
+
+def members(pid):
+    """A process and everything below it; empty where there is no /proc."""
+    return _tree(pid, _stats()) if os.path.isdir("/proc/self") else []
+
+
+def running(pid):
+    """Whether a process still computes; one that only waits to be collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def _stats():
+    """The fields of /proc/PID/stat after the name, of every process: state, parent, …"""
+    found = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                found[int(entry.name)] = Path(f"/proc/{entry.name}/stat").read_text().rpartition(")")[2].split()
+    return found
+
+
+def _tree(pid, stats):
+    children = {}
+    for member, fields in stats.items():
+        children.setdefault(int(fields[1]), []).append(member)
+    found, todo = [], [pid] if pid in stats else []
+    while todo:
+        found.append(todo.pop())
+        todo += children.get(found[-1], [])
+    return found
+
+
+class Watch:
+    """Called while the grader waits: raises Exceeded when the tree behind the wall uses more than it may."""
+
+    def __init__(self, server, limits, cpu_seconds):
+        self.server, self.limits, self.cpu_seconds = server, limits, cpu_seconds
+        self.start = None
+
+    def __call__(self):
+        now = usage(self.server.process.pid)
+        self.start = self.start or now
+        base = self.server.baseline
+        # Each fork starts with the fork server's pages; only what comes on top is the submission's.
+        memory = now.memory_bytes - base.memory_bytes * max(1, now.processes - base.processes + 1)
+        if memory > self.limits.memory_bytes:
+            raise Exceeded("memory")
+        if now.threads - base.threads > self.limits.processes + 4:
+            raise Exceeded("processes")
+        if now.cpu_seconds - self.start.cpu_seconds > self.cpu_seconds:
+            raise Exceeded("cpu")

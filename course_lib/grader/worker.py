@@ -1,0 +1,308 @@
+"""The program behind the wall: a fork server that runs notebooks and lets their functions answer questions.
+
+Started by exec with the number of a socket; it has no key, no seed and no SymPy, one thread, and imports torch once.
+
+    fork server      obeys the grader alone: ["spawn", limits] + socket, ["kill", pid], runs no student code
+      └─ notebook    a fork in namespaces of its own: runs the cells once, top to bottom, then waits
+           └─ copy   a fork of that for each part of a key: answers questions on a socket of its own, and dies
+
+Nothing that comes from the two lower ones is believed: they only supply replies, and the grader judges.
+"""
+
+import builtins
+import contextlib
+import gc
+import io
+import linecache
+import os
+import random
+import signal
+import socket
+import sys
+import types
+
+import numpy as np
+import torch
+
+from course_lib.grader import inert, jail, wire
+from course_lib.grader.magics import without_magics
+from course_lib.observe import Failure, Reply, describe, explain_failure, is_untouched, observe
+
+PR_SET_CHILD_SUBREAPER = 36
+PRINTED_LIMIT = 2000  # characters of a notebook's own output kept, which nobody reads but a person
+
+
+def main(descriptor, isolation, readable):
+    """Serve until the grader closes the socket; readable: what stays open where Landlock is the wall."""
+    if isolation == "landlock":
+        if jail.landlock_version() < jail.SCOPED_SINCE:
+            raise OSError(f"Landlock {jail.SCOPED_SINCE} is needed, this kernel has {jail.landlock_version()}")
+        jail.restrict_files([os.getcwd(), "/dev/null"], readable)
+    if sys.platform == "linux":
+        jail.LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    torch.set_num_threads(1)
+    warm_up()
+    inert.install()
+    sys.path[:] = [folder for folder in sys.path if not os.path.isdir(os.path.join(folder, "course_lib"))]
+    gc.collect()
+    gc.freeze()  # the collector of a fork then leaves the shared pages alone
+    grader = wire.Channel(socket.socket(fileno=descriptor))
+    grader.send(["ready", os.getpid()])
+    while True:
+        try:
+            (order, *rest), descriptors = grader.receive_with_fds()
+        except wire.Closed:
+            return
+        if order == "spawn":
+            grader.send(["spawned", spawn(descriptors[0], grader.socket.fileno(), isolation, readable, rest[0])])
+        elif order == "kill":
+            grader.send(["gone", kill(rest[0])])
+
+
+def warm_up():
+    """Pay once for what most notebooks would pay for: pyplot, a first backward, the first linear algebra."""
+    with contextlib.suppress(ImportError):
+        import matplotlib.pyplot as plt
+
+        plt.close(plt.figure())
+    x = torch.ones(2, 2, dtype=torch.float64, requires_grad=True)
+    (x @ x).sum().backward()
+
+
+# --- the fork server's two deeds -------------------------------------------------------------------------------------
+
+
+def spawn(descriptor, own_descriptor, isolation, readable, limits):
+    """Fork a notebook process in namespaces of its own; its pid as this process sees it."""
+    read, write = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        try:
+            os.close(read)
+            if isolation == "namespaces":
+                jail.unshare()
+            pid = os.fork()
+            if pid:
+                os.write(write, str(pid).encode())
+                os._exit(0)
+            os.close(write)
+            os.close(own_descriptor)
+            os.setsid()  # kill(0, …) of a notebook must not reach the fork server
+            end = wire.Channel(socket.socket(fileno=descriptor), wire.CELLS_BYTES)
+            Notebook(end, isolation, limits, readable).serve()
+        finally:
+            os._exit(1)
+    os.close(write)
+    os.close(descriptor)
+    with os.fdopen(read) as pipe:
+        answer = pipe.read(20)
+    os.waitpid(middle, 0)
+    return int(answer or 0)
+
+
+def kill(pid):
+    """End a notebook process and everything below it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    status = 0
+    with contextlib.suppress(ChildProcessError):
+        _, status = os.waitpid(pid, 0)
+    while True:  # orphans come to this process where there is no pid namespace
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                return status
+        except ChildProcessError:
+            return status
+
+
+# --- the notebook process --------------------------------------------------------------------------------------------
+
+
+class Notebook:
+    """Runs the cells in a module called __main__ and forks a copy of itself for each part of a key."""
+
+    def __init__(self, grader, isolation, limits, readable):
+        self.grader, self.pid = grader, os.getpid()
+        self.output = Capped()
+        jail.enter(isolation, limits, readable)
+        start_afresh()
+        sys.stdout = sys.stderr = self.output
+        for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
+            null = os.open("/dev/null", mode)
+            os.dup2(null, number)
+            os.close(null)
+        sys.stdin = open(0)
+        self.module = types.ModuleType("__main__")
+        self.module.__dict__.update(__builtins__=builtins, display=lambda *_, **__: None, get_ipython=inert.Inert)
+        sys.modules["__main__"] = self.module
+
+    def serve(self):
+        try:
+            while True:
+                (order, *rest), descriptors = self.grader.receive_with_fds()
+                if order == "run":
+                    self.run(*rest)
+                elif order == "part":
+                    self.fork_copy(rest[0], descriptors[0])
+                elif order == "stop":
+                    self.grader.send(["ended", self.end_copy()])
+        except wire.Closed:
+            os._exit(0)
+
+    def run(self, cells, skipped):
+        """Run the cells; a broken one costs only itself."""
+        broken, removed = [], []
+        for number, source in enumerate(cells, start=1):
+            if number in skipped:
+                continue
+            self.grader.send(["cell", number])
+            failure = self.run_cell(number, source, removed)
+            if os.getpid() != self.pid:
+                os._exit(0)  # a copy that the cell forked: there must be one notebook process
+            if failure:
+                broken.append([number, wire.pack_failure(failure)])
+        self.end_others()
+        self.grader.send(["ran", broken[:50], [wire.clean(line, 80) for line in removed[:20]]])
+
+    def run_cell(self, number, source, removed):
+        name = f"<cell {number}>"
+        try:
+            code = compile_cell(source, name, removed)
+            exec(code, self.module.__dict__)
+        except SystemExit as error:
+            return Failure(type="SystemExit", message=f"the cell asked Python to stop ({error})")
+        except BaseException as error:  # KeyboardInterrupt and GeneratorExit are a student's too
+            return explain(error, name)
+        return None
+
+    def fork_copy(self, name, descriptor):
+        self.copy = os.fork()
+        if self.copy == 0:
+            try:
+                torch.set_num_threads(1)
+                os.setpgid(0, 0)
+                self.grader.close()
+                answer_questions(wire.Channel(socket.socket(fileno=descriptor)), self.module.__dict__, name)
+            finally:
+                os._exit(70)
+        os.close(descriptor)
+
+    def end_copy(self):
+        """Kill the copy and whatever it or the cells left running; how the copy had ended by then."""
+        done, status = os.waitpid(self.copy, os.WNOHANG)
+        if not self.end_others():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.copy, signal.SIGKILL)
+            if not done:
+                os.waitpid(self.copy, 0)
+        return status if done else -1
+
+    def end_others(self):
+        """End everything else in this process's namespace; False if it has none of its own."""
+        if self.pid != 1:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-1, 0)
+        return True
+
+
+def start_afresh():
+    """Every notebook starts from the same state of the random generators, with one thread."""
+    torch.set_num_threads(1)
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+def compile_cell(source, name, removed):
+    """The cell's code, and its lines remembered so that a failure can show them."""
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    try:
+        return compile(source, name, "exec", dont_inherit=True)
+    except SyntaxError:
+        plain, commands = without_magics(source)
+        if not commands:
+            raise
+        code = compile(plain, name, "exec", dont_inherit=True)
+        removed.extend(commands)
+        return code
+
+
+def explain(error, name):
+    try:
+        code = types.SimpleNamespace(__code__=types.SimpleNamespace(co_filename=name))
+        return explain_failure(error, code)
+    except BaseException:
+        return Failure(type=type(error).__name__, message="an error that cannot be shown")
+
+
+class Capped(io.TextIOBase):
+    """A stream that keeps the beginning and forgets the rest."""
+
+    def __init__(self):
+        self.text = ""
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        if len(self.text) < PRINTED_LIMIT:
+            self.text += str(text)[: PRINTED_LIMIT - len(self.text)]
+        return len(text)
+
+
+# --- a copy that answers ---------------------------------------------------------------------------------------------
+
+
+def answer_questions(grader, namespace, name):
+    """One reply per question, with the number of the question, until the grader has no more."""
+    pid = os.getpid()
+    while os.getpid() == pid:  # a copy that the answer forked has nothing to say
+        try:
+            order, number, data = grader.receive()
+        except wire.Closed:
+            return
+        if name not in namespace:
+            grader.send(["missing", number])
+        elif order == "untouched":
+            grader.send(["untouched", number, untouched(namespace[name], data)])
+        else:
+            reply = portable_reply(namespace[name], wire.unpack_value(data))
+            if os.getpid() == pid:
+                grader.send(["reply", number, reply])
+
+
+def untouched(answer, given):
+    try:
+        return bool(is_untouched(answer, given))
+    except BaseException:
+        return False
+
+
+def portable_reply(answer, args):
+    """The packed Reply to one question; an answer that the wire cannot carry is a failure of the answer."""
+    try:
+        reply = observe(answer, args) if callable(answer) else Reply(value=describe(answer))
+        packed = wire.pack_reply(reply)
+        frame = wire.encode(["reply", 0, packed])
+        if len(frame) > wire.FRAME_BYTES:
+            raise wire.WireError(f"it needs {len(frame) / wire.MIB:.0f} MiB")
+        wire.decode(frame[4:])
+        return packed
+    except wire.WireError as error:
+        failure = Failure(type="AnswerTooLarge", message=f"the answer cannot be taken along: {error}")
+    except BaseException as error:
+        failure = Failure(type=type(error).__name__, message=wire.clean(shown(error)))
+    return wire.pack_reply(Reply(failure=failure))
+
+
+def shown(error):
+    try:
+        return str(error)
+    except BaseException:
+        return "an error that cannot be shown"
+
+

@@ -1,0 +1,1 @@
+from tests.grader.toys import server  # noqa: F401

@@ -1,0 +1,154 @@
+"""One submission from cells to verdicts, and again from its transcript."""
+
+import os
+import re
+import secrets
+
+import pytest
+
+from course_lib.grader import grade as grading
+from course_lib.grader.grade import Questions, defines, grade_submission, judge_again
+from course_lib.grader.sandbox import Server
+from course_lib.judge import Status
+from tests.grader.toys import DOUBLE, QUICK, SEED, SLOPE, grade, lesson
+
+EXERCISES = [lesson.exercises["slope_at"], lesson.exercises["double"]]
+
+
+def test_misconception_is_named_through_the_wall(server):
+    cell = "import torch\ndef slope_at(f, a):\n    return f(torch.tensor(a, dtype=torch.float64)).item()"
+    verdict = grade(server, cell)["slope_at"]
+    assert (verdict.status, verdict.misconception) == (Status.MISCONCEPTION, "A1")
+
+
+def test_the_same_seed_asks_the_same_and_another_asks_something_else(server):
+    def transcripts(seed):
+        return [
+            one.transcript for one in grade_submission([SLOPE], EXERCISES[:1], seed=seed, server=server, limits=QUICK)
+        ]
+
+    def questions(seed):
+        return [entry[1] for entry in transcripts(seed)[0] if entry[0] == "reply"]
+
+    assert questions(SEED) == questions(SEED) != questions("another seed, long enough")
+
+
+def test_every_part_meets_a_fresh_copy_of_the_notebook(server):
+    counting = "calls = []\ndef double(x):\n    calls.append(x)\n    return 2 * x if len(calls) < 3 else 0.0"
+    assert grade(server, SLOPE, counting)["double"].status is Status.CORRECT  # asked twice per part
+    assert grade(server, SLOPE, counting.replace("< 3", "< 2"))["double"].status is not Status.CORRECT
+
+
+def test_a_broken_key_is_our_fault_and_no_zero(server, monkeypatch, caplog):
+    def key(ask):
+        with ask.part("p"):
+            ask(1.0)
+            raise RuntimeError("a bug in the key")
+
+    monkeypatch.setattr(lesson.exercises["double"], "key", key)
+    assert grade(server, SLOPE, DOUBLE)["double"].status is Status.NOT_JUDGED
+    assert "a bug in the key" in caplog.text
+
+
+def test_waiting_gets_a_second_chance_in_a_fresh_process_and_computing_does_not(server, monkeypatch):
+    runs = []
+    original = grading.Stage.run
+    monkeypatch.setattr(grading.Stage, "run", lambda stage, *args: runs.append(1) or original(stage, *args))
+    grade(server, SLOPE, "import time\ndef double(x): time.sleep(100)")
+    assert len(runs) == 2
+    runs.clear()
+    grade(server, SLOPE, "def double(x):\n    while True: pass")
+    assert len(runs) == 1
+
+
+def test_a_submission_that_is_lost_again_and_again_comes_to_an_end(server):
+    cells = [f"import os\nif {i} >= 0: os._exit(0)" for i in range(20)]
+    verdicts = grade(server, *cells, SLOPE, DOUBLE)
+    assert verdicts["double"].status is Status.TIMED_OUT
+
+
+def test_server_is_still_good_after_it_was_killed_from_outside(server):
+    with Server("strong") as mine:
+        os.kill(mine.process.pid, 9)
+        mine.process.wait()
+        with pytest.raises(grading.SandboxError):
+            grade_submission([DOUBLE], EXERCISES[1:], seed=SEED, server=mine, limits=QUICK)
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [("def slope(x): pass", True), ("slope = 3", True), ("class slope:", True), ("slope: float = 3", True),
+     ("    def slope(x): pass", True), ("x = slope", False), ("def slope_at(x): pass", False), ("# def slope", False)],
+)  # fmt: skip
+def test_defines_finds_the_cell_that_was_meant(source, found):
+    assert defines(source, "slope") is found
+
+
+# --- judging again ---
+
+
+def test_transcript_gives_the_identical_verdict_without_running_anything(server):
+    cells = [SLOPE.replace("x.grad.item()", "x.grad.item() * 2"), "import os\ndef double(x): os._exit(0)"]
+    for exercise, one in zip(
+        EXERCISES, grade_submission(cells, EXERCISES, seed=SEED, server=server, limits=QUICK), strict=True
+    ):
+        assert judge_again(exercise, one.transcript, SEED) == one.verdict
+
+
+def test_transcript_does_not_fit_another_seed(server):
+    (one,) = grade_submission([SLOPE], EXERCISES[:1], seed=SEED, server=server, limits=QUICK)
+    with pytest.raises(Questions):
+        judge_again(EXERCISES[0], one.transcript, "another seed, long enough")
+
+
+# --- the secret stays outside ---
+
+SCAN = """
+import os, re
+CANARY = re.compile(rb"CANARY-[0-9a-f]{32}")
+def look():
+    found = set()
+    for line in open("/proc/self/maps"):
+        span, access, *_ = line.split()
+        if "r" not in access or "[v" in line:
+            continue
+        start, end = (int(x, 16) for x in span.split("-"))
+        try:
+            with open("/proc/self/mem", "rb", 0) as memory:
+                while start < end:
+                    memory.seek(start)
+                    found |= set(CANARY.findall(memory.read(min(end - start, 2**24))))
+                    start += 2**24 - 100
+        except (OSError, ValueError, OverflowError):
+            pass
+    for pid in [p for p in os.listdir("/proc") if p.isdigit()] + ["self"]:
+        for file in ("environ", "cmdline", "comm"):
+            try: found |= set(CANARY.findall(open(f"/proc/{pid}/{file}", "rb").read()))
+            except OSError: pass
+    for folder, folders, files in os.walk("/"):
+        if folder == "/":
+            folders[:] = [f for f in folders if f not in ("usr", "proc", "sys", "dev", "lib", "lib64", "bin", "root", "work")]
+        for file in files:
+            try: found |= set(CANARY.findall(open(os.path.join(folder, file), "rb").read(2**20)))
+            except OSError: pass
+    for number in range(256):
+        try: found |= {("CANARY-fd" + os.readlink(f"/proc/self/fd/{number}")).encode()} if number > 2 and not os.readlink(
+            f"/proc/self/fd/{number}").startswith(("socket:", "/proc", "/dev/null", "pipe:")) else set()
+        except OSError: pass
+    return sorted(x.decode() for x in found)
+"""
+
+
+def test_no_byte_of_the_secret_is_within_reach(server, monkeypatch):
+    """The seed is in this process's memory, environment and an open file; a submission searches all it can see."""
+    secret = "CANARY-" + secrets.token_hex(16)
+    monkeypatch.setenv("COURSE_SECRET", secret)
+    limits = QUICK.__class__(**{**{f: getattr(QUICK, f) for f in QUICK.__slots__}, "question_cpu_seconds": 20,
+                                "question_seconds": 40, "exercise_seconds": 60})  # fmt: skip
+    control = "planted = b'CANARY-' + os.urandom(16).hex().encode()\n"
+    cells = [SCAN, control, "def double(x):\n    raise ValueError(look(), planted.decode())"]
+    (one,) = grade_submission(cells, EXERCISES[1:], seed=secret, server=server, limits=limits)
+    message = one.verdict.problem.failure.message
+    found = set(re.findall(r"CANARY-[^']+", message))
+    planted = re.findall(r"CANARY-[0-9a-f]{32}", message)[-1]
+    assert found == {planted}  # the search works, and finds nothing else

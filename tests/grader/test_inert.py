@@ -1,0 +1,43 @@
+"""Behind the wall course_lib has every name and does nothing."""
+
+import subprocess
+import sys
+
+import course_lib
+from course_lib.grader import inert
+
+
+def run_inert(code):
+    start = "from course_lib.grader import inert; inert.install()\n"
+    return subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, check=True).stdout
+
+
+def test_star_import_brings_every_public_name():
+    assert set(inert.PUBLIC) >= set(course_lib.__all__)
+
+
+def test_every_import_works_and_nothing_comes_of_it():
+    out = run_inert("""
+from course_lib import check, whatever, plots
+from course_lib import *
+import course_lib.plots, course_lib.keys.lesson_01 as key
+from course_lib.explore import tangent_zoom
+assert not check(print).passed and not plots.anything(1)(2)[3].go(x=4)
+with whatever() as it:
+    it.x[0] = 1
+for _ in tangent_zoom(): raise SystemExit
+print(check, key.slope_at, hint(print))
+""")
+    assert out.split("<")[1:] == ["does nothing while grading> "] * 2 + ["does nothing while grading>\n"]
+
+
+def test_decorators_leave_the_function_alone():
+    assert (
+        run_inert("""
+from ipywidgets import interact
+@interact(x=(0, 1))
+def f(x): return 2 * x
+print(f(2))
+""")
+        == "4\n"
+    )

@@ -1,0 +1,82 @@
+"""The wall from the outside: what it shows, what it counts, how it ends."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from course_lib.grader import sandbox
+from course_lib.grader.sandbox import MIB, Exceeded, SandboxError, Usage, Watch, usage
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+
+
+def test_only_the_workers_own_files_go_inside(tmp_path):
+    sandbox.copy_inside(tmp_path)
+    inside = {str(path.relative_to(tmp_path / "course_lib")) for path in tmp_path.rglob("*.py")}
+    assert inside == set(sandbox.INSIDE)
+    assert not any("key" in name or "judge" in name for name in inside)
+
+
+def test_environment_holds_nothing_of_ours(monkeypatch):
+    monkeypatch.setenv("SECRET_OF_THE_INSTRUCTOR", "x")
+    assert "SECRET_OF_THE_INSTRUCTOR" not in sandbox.environment()
+
+
+@linux
+def test_usage_counts_the_whole_tree():
+    code = "import subprocess, sys, time; p = subprocess.Popen(['sleep', '30']); x = bytearray(b'y' * 2**26); print('on', flush=True); time.sleep(30)"
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        child.stdout.readline()
+        used = usage(child.pid)
+        assert used.processes == 2 and used.memory_bytes > 60 * MIB
+    finally:
+        os.killpg(child.pid, 9)
+        child.wait()
+    assert usage(child.pid) == Usage()
+
+
+@linux
+@pytest.mark.parametrize(
+    ("now", "word"),
+    [(Usage(900 * MIB, 4, 4, 0.0), "memory"), (Usage(0, 4, 90, 0.0), "processes"), (Usage(0, 4, 4, 7.0), "cpu")],
+)
+def test_watch_names_the_limit_that_was_passed(monkeypatch, now, word):
+    class Server:
+        class process:
+            pid = 1
+
+        baseline = Usage(100 * MIB, 3, 3, 1.0)
+
+    readings = iter([Usage(0, 4, 4, 1.0), now])
+    monkeypatch.setattr(sandbox, "usage", lambda pid: next(readings))
+    watch = Watch(Server, sandbox.Limits(memory_bytes=500 * MIB), cpu_seconds=5)
+    watch()
+    with pytest.raises(Exceeded, match=word):
+        watch()
+
+
+def test_missing_bubblewrap_is_said_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
+    with pytest.raises(SandboxError, match="apt install bubblewrap"):
+        sandbox.Server("strong")
+
+
+def test_a_worker_that_cannot_start_is_an_error_with_its_last_words(monkeypatch):
+    monkeypatch.setattr(sandbox, "command", lambda *_: [sys.executable, "-c", "raise ImportError('no torch here')"])
+    with pytest.raises(SandboxError, match="no torch here"):
+        sandbox.Server("none")
+
+
+@linux
+@pytest.mark.parametrize("tier", ["strong", "none"])
+def test_nothing_is_left_when_the_server_is_closed(tier):
+    with sandbox.Server(tier) as mine:
+        channel, _ = mine.spawn(sandbox.Limits())
+        folder, pids = mine.folder, sandbox.members(mine.process.pid)
+        assert len(pids) == (4 if tier == "strong" else 2)  # bubblewrap is two processes
+    channel.close()
+    assert not folder.exists()
+    assert not [pid for pid in pids if sandbox.running(pid)]
