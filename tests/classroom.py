@@ -1,0 +1,256 @@
+"""A class of submissions with known outcomes: build(folder) writes them and says what must come of each.
+
+Run `python tests/classroom.py FOLDER` to have the folder for a trial of `python3 -m course_lib grade FOLDER --out …`.
+Answers are taken from solutions/, wrong ones from the mistakes of the keys, so the class grows with the course.
+"""
+
+import ast
+import copy
+import importlib
+import inspect
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from course_lib import build as course_build  # noqa: E402
+from course_lib.exercise import all_exercises  # noqa: E402
+
+
+@dataclass(kw_only=True)
+class Student:
+    """One submission: its bytes, and what must come of it. status and misconception by exercise; `rest` for the others."""
+
+    name: str
+    file: str
+    content: bytes
+    rest: str = "correct"
+    status: dict = field(default_factory=dict)
+    misconception: dict = field(default_factory=dict)
+
+
+def build(folder):
+    """Write every submission below folder, one folder per student; the students."""
+    students = list(everybody())
+    for student in students:
+        path = Path(folder) / student.name / student.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(student.content)
+    return students
+
+
+def everybody():
+    for lesson in ("00", "01"):
+        path = next((ROOT / "solutions").glob(f"{lesson}_*.ipynb"))
+        solution = course_build.read(path)
+        yield Student(name=f"solved-{lesson}", file=path.name, content=packed(solution))
+        untouched = (ROOT / "exercises" / path.name).read_bytes()
+        yield Student(name=f"untouched-{lesson}", file=path.name, content=untouched, rest="open")
+        for exercise in all_exercises().values():
+            if exercise.lesson == lesson:
+                yield from mistaken(solution, path.name, exercise)
+    yield from in_other_styles(solution, path.name)
+    yield from in_trouble(solution, path.name)
+
+
+def packed(notebook):
+    return json.dumps(notebook).encode()
+
+
+def with_answer(notebook, name, code):
+    """The notebook with the cell that answers an exercise replaced."""
+    changed = copy.deepcopy(notebook)
+    (cell,) = [
+        cell for cell in changed["cells"] if cell["cell_type"] == "code" and any(
+            course_build.name_of(node) == name for node in ast.parse(course_build.source_of(cell)).body
+        )
+    ]
+    cell["source"] = code
+    return changed
+
+
+# --- wrong in known ways ---------------------------------------------------------------------------------------------
+
+
+def mistaken(solution, file, exercise):
+    """A student for each listed mistake of an exercise, everything else solved."""
+    for number, mistake in enumerate(exercise.mistakes, start=1):
+        code = as_student_code(exercise, mistake)
+        yield Student(
+            name=f"{exercise.name}-{number}-{mistake.id}".lower(), file=file,
+            content=packed(with_answer(solution, exercise.name, code)), status={exercise.name: "wrong somehow"},
+            misconception={exercise.name: mistake.id},
+        )
+
+
+def as_student_code(exercise, mistake):
+    """A mistake as a cell that a student could have written, with the helpers of its key that it calls."""
+    made = mistake.make()
+    if not callable(made):
+        return f"{exercise.name} = {made!r}"
+    module = importlib.import_module(exercise.key.__module__)
+    nodes = {node.name: node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.FunctionDef)}
+    constants = [node for node in ast.parse(inspect.getsource(module)).body if plain_constant(node)]
+    wanted, found = [mistake.name], []
+    while wanted:
+        node = nodes.get(wanted.pop())
+        if node is not None and node not in found:
+            found.insert(0, node)
+            wanted += [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+    for node in found:
+        node.decorator_list = []
+    body = "\n\n\n".join(ast.unparse(node) for node in [*constants, *found])
+    ready = f"{mistake.name}()" if is_factory(exercise, mistake) else mistake.name
+    return f"import numpy as np\nimport torch\n\n{body}\n\n{exercise.name} = {ready}"
+
+
+def plain_constant(node):
+    """Whether a line of a key is a constant made of numbers and text alone, such as STEPS."""
+    if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper()):
+        return False
+    called = {ast.unparse(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
+    return called <= {"tuple", "range"}
+
+
+def is_factory(exercise, mistake):
+    return mistake.make.__name__ == mistake.name and "<locals>" not in mistake.make.__qualname__
+
+
+# --- right in other ways ---------------------------------------------------------------------------------------------
+
+WITH_GRAD = {
+    "slope_at": """
+def slope_at(f, a):
+    x = torch.tensor(a, requires_grad=True)
+    print("slope of", f, "at", a)
+    return torch.autograd.grad(f(x), x)[0]""",
+    "central_diff": """
+def central_diff(f, a, h):
+    left, right = a - h, a + h
+    return (f(right) - f(left)) / (right - left)""",
+    "predict_change": """
+def predict_change(f, a, dx):
+    return dx * slope_at(f, a)""",
+    "curve_and_slope": """
+def curve_and_slope(f, xs):
+    xs.requires_grad_(True)
+    y = f(xs)
+    (g,) = torch.autograd.grad(y, xs, grad_outputs=torch.ones_like(y))
+    return [y.detach(), g]""",
+    "nth_derivative": """
+def nth_derivative(f, a, n):
+    x = torch.tensor([a], dtype=torch.double, requires_grad=True)
+    y = f(x).sum()
+    for i in range(n):
+        y = torch.autograd.grad(y, x, create_graph=True)[0].sum()
+    return y""",
+    "fix_slope": """
+def fix_slope(f, a):
+    x = torch.tensor(float(a), requires_grad=True)
+    y = f(x)
+    y.backward()
+    return x.grad""",
+}
+WITH_FUNC = {
+    "slope_at": """
+def slope_at(f, a):
+    from torch.func import grad
+    return float(grad(f)(torch.tensor(a, dtype=torch.float64)))""",
+    "curve_and_slope": """
+def curve_and_slope(f, xs):
+    return f(xs), torch.func.vmap(torch.func.grad(f))(xs)""",
+    "nth_derivative": """
+def nth_derivative(f, a, n):
+    for _ in range(n):
+        f = torch.func.grad(f)
+    return f(torch.tensor(a, dtype=torch.float64))""",
+    "predict_change": """
+def predict_change(f, a, dx):
+    x = torch.tensor(a, dtype=torch.float64)
+    return torch.func.jvp(f, (x,), (torch.tensor(dx, dtype=torch.float64),))[1].item()""",
+    "newton_min": """
+def newton_min(f, a0, steps):
+    d1 = torch.func.grad(f); d2 = torch.func.grad(d1)
+    x = torch.tensor(a0, dtype=torch.float64)
+    while steps > 0:
+        if d2(x) <= 0:
+            raise ValueError("concave")
+        x = x - d1(x) / d2(x)
+        steps -= 1
+    return x""",
+}
+CARELESS = {
+    "slope_at": """
+torch.manual_seed(0)
+torch.set_num_threads(2)
+def helper(f, x):
+    y = f(x)
+    y.backward()
+class Unused: pass
+def slope_at(f, a):
+    x = torch.nn.Parameter(torch.tensor(a, dtype=torch.float64))
+    helper(f, x)
+    return np.float64(x.grad.item())""",
+    "best_h": """
+def best_h(f, fprime, a, dtype):
+    best, best_error = None, float("inf")
+    for k in range(1, 13):
+        h = 10.0**-k
+        x = torch.tensor([a - h, a, a + h], dtype=dtype)
+        x[0] = x[1] - h
+        x[2] = x[1] + h
+        error = abs(float((f(x)[2] - f(x)[0]) / (2 * h) - fprime(x)[1]))
+        if error < best_error:
+            best, best_error = h, error
+    return best""",
+    "newton_min": """
+def newton_min(f, a0, steps):
+    x = torch.tensor(a0, dtype=torch.float64, requires_grad=True)
+    for _ in range(steps):
+        g = torch.autograd.grad(f(x), x, create_graph=True)[0]
+        h = torch.autograd.grad(g, x)[0]
+        if not h > 0:
+            raise ValueError
+        with torch.no_grad():
+            x -= g / h
+    return x.item()""",
+}
+
+
+def in_other_styles(solution, file):
+    """Right answers as other people write them; careless habits that cost nothing are right, too."""
+    for name, answers in (("autograd-grad", WITH_GRAD), ("torch-func", WITH_FUNC), ("careless", CARELESS)):
+        notebook = solution
+        for exercise, code in answers.items():
+            notebook = with_answer(notebook, exercise, "import numpy as np\n" + code)
+        yield Student(name=name, file=file, content=packed(notebook))
+
+
+# --- in trouble ------------------------------------------------------------------------------------------------------
+
+
+def in_trouble(solution, file):
+    def broken(name, exercise, code, status):
+        return Student(
+            name=name, file=file, content=packed(with_answer(solution, exercise, code)), status={exercise: status}
+        )
+
+    yield broken("syntax-error", "slope_at", "def slope_at(f, a)\n    return 1", "raised")
+    yield broken("endless-loop", "central_diff", "def central_diff(f, a, h):\n    while True:\n        pass", "timed_out")
+    yield broken("loop-that-catches", "best_h", "def best_h(f, fprime, a, dtype):\n    while True:\n        try:\n"
+                 "            while True: pass\n        except BaseException:\n            pass", "timed_out")
+    yield broken("crash", "predict_change", "import os\ndef predict_change(f, a, dx):\n    os._exit(0)", "raised")
+    yield broken("deleted", "fix_slope", "pass", "missing")
+    yield broken("unknown-idea", "slope_at", "import torch\ndef slope_at(f, a):\n    x = torch.tensor(a + 0.5, "
+                 "requires_grad=True)\n    f(x).backward()\n    return 3 * x.grad.item()", "wrong")
+    yield Student(name="empty-file", file=file, content=b"", rest="refused")
+    yield Student(name="no-json", file=file, content=b"<html>404 Not Found</html>", rest="refused")
+    yield Student(name="copy-1", file=file, content=packed(solution))
+    yield Student(name="copy-2", file=file, content=packed(solution))
+
+
+if __name__ == "__main__":
+    print(f"{len(build(sys.argv[1]))} submissions in {sys.argv[1]}")
