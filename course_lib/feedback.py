@@ -230,17 +230,27 @@ class Note:
 
 
 class Feedback:
-    """What check() returns: a verdict that shows itself. `passed` is True only for a right answer."""
+    """What check() returns: a verdict that shows itself. `passed` is True only for a right answer.
 
-    def __init__(self, verdict, exercise, hint=""):
-        self.verdict, self.exercise, self.hint = verdict, exercise, hint
+    printed: what the student's function printed at the first input, for those who debug by printing.
+    """
+
+    def __init__(self, verdict, exercise, hint="", printed=""):
+        self.verdict, self.exercise, self.hint, self.printed = verdict, exercise, hint, printed
 
     @property
     def passed(self):
         return self.verdict.passed
 
     def __repr__(self):
-        return plain(self.verdict, self.exercise, self.hint)
+        printed = f"\nprinted at the first input:\n{self.printed.rstrip()}" if self.printed else ""
+        return plain(self.verdict, self.exercise, self.hint) + printed
 
     def _repr_html_(self):
-        return html(self.verdict, self.exercise, self.hint)
+        shown = html(self.verdict, self.exercise, self.hint)
+        if not self.printed:
+            return shown
+        return (
+            f'{shown}<div style="margin:2px 0 0 19px"><span style="opacity:.75">printed at the first input</span>'
+            f'<pre style="margin:2px 0">{escape(self.printed.rstrip())}</pre></div>'
+        )

@@ -122,12 +122,15 @@ class LocalSource:
 
     def __init__(self, answer):
         self.answer = answer
+        self.printed = ""  # at the first question where anything was printed
 
     def begin_part(self):
         """Called before the questions of each part; behind the wall it brings a fresh copy of the answer."""
 
     def ask(self, args):
-        return reply_of(self.answer, args)
+        reply = reply_of(self.answer, args)
+        self.printed = self.printed or reply.printed
+        return reply
 
     def is_untouched(self, given):
         return is_untouched(self.answer, given)

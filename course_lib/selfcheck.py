@@ -32,19 +32,21 @@ def check(answer, remember=True):
     if isinstance(found, Note):
         return found
     exercise, answer = found
+    source = LocalSource(answer)
     try:
-        verdict = judge(exercise, LocalSource(answer))
+        verdict = judge(exercise, source)
     except Exception as error:  # our own failure: it must not look like the student's
         sentence = f"The checker itself failed with {type(error).__name__}: {error}"
         verdict = Verdict(
             exercise=exercise.name, status=Status.NOT_JUDGED, score=0.0, max_score=exercise.points, sentence=sentence
         )
     if not remember:
-        return Feedback(verdict, exercise)
+        return Feedback(verdict, exercise, printed=source.printed)
     record = note_attempt(exercise, answer, verdict)
     tries = len(record["tries"])
     offered = exercise.hints[min(tries, len(exercise.hints)) - 1] if tries and exercise.hints else ""
-    return Feedback(verdict, exercise, "" if verdict.passed or verdict.status is Status.OPEN else offered)
+    offered = "" if verdict.passed or verdict.status is Status.OPEN else offered
+    return Feedback(verdict, exercise, offered, source.printed)
 
 
 def hint(answer):

@@ -248,3 +248,13 @@ def test_progress_names_every_exercise_in_text_and_picture():
         assert all(name in text for name in all_exercises())
         assert "00 Start here: 1 of 4 solved" in text
     assert "✓ solved" in shown._repr_html_()
+
+
+def test_what_a_function_prints_at_the_first_input_is_shown_and_escaped():
+    def twice(x):
+        print("<b>x</b> has", len(x), "entries")
+        return 2 * x
+
+    shown = selfcheck.check(twice, remember=False)
+    assert "printed at the first input:\n<b>x</b> has 5 entries" in repr(shown)
+    assert "&lt;b&gt;x&lt;/b&gt; has 5 entries" in shown._repr_html_() and "<b>x" not in shown._repr_html_()

@@ -10,6 +10,21 @@ import socket
 import time
 
 
+def ordinary_work(unused):
+    """What must go through: a derivative, a temporary file, a process."""
+    import torch
+
+    x = torch.tensor(3.0, requires_grad=True)
+    (x * x).backward()
+    with open("note.txt", "w") as out:
+        out.write("6")
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return x.grad.item() == float(open("note.txt").read())
+
+
 def connect(port, name):
     """Reach a port of this machine, or a socket without a file."""
     done = False

@@ -186,6 +186,8 @@ class Stage:
                     return [(number, wire.unpack_failure(data)) for number, data in rest[0] if type(number) is int]
                 else:
                     raise wire.WireError("out of turn")
+        except (wire.Late, wire.Closed) if cell is None else ():
+            raise SandboxError("a notebook process did not get as far as the first cell") from None
         except wire.Late:
             seconds = time.monotonic() - now
             sentence = f"Code cell {cell} did not end within {seconds:.0f} seconds."

@@ -59,6 +59,8 @@ def went_through(server):
     """In words, every forbidden act that succeeded behind this server's wall; empty is good."""
     cell = (Path(__file__).parent / "attempts.py").read_text(encoding="utf-8")
     with Session((cell,), server, LIMITS) as session, _Surroundings() as around:
+        if not _succeeds(session, "ordinary_work", [0]):
+            raise SandboxError("in it not even ordinary work runs")  # or every attempt would seem to be refused
         found = [what for what, (name, *args) in around.attempts().items() if _succeeds(session, name, args)]
         return found + around.traces()
 
