@@ -101,13 +101,17 @@ class Exercise:
 
 
 class Lesson:
-    """A lesson's exercises, predictions and quizzes, in the order of the notebook."""
+    """A lesson's exercises, in the order of the notebook, and its questions.
 
-    def __init__(self, number, title):
+    quiz: the module that holds QUESTIONS by id, and the ids of RECALL and EXIT_TICKET.
+    """
+
+    def __init__(self, number, title, quiz=None):
         self.number = number
         self.title = title
         self.exercises = {}
-        self.questions = {}  # for quiz.py: predictions, recall and exit tickets by id
+        self.questions = quiz.QUESTIONS if quiz else {}
+        self.recall, self.exit_ticket = (quiz.RECALL, quiz.EXIT_TICKET) if quiz else ((), ())
 
     def exercise(self, **about):
         """Decorator for a key: makes it the Exercise of the same name."""

@@ -60,11 +60,16 @@ class Formula:
         """The expression as nested lists (see functions.TorchFunction): data that can cross any wall."""
         return _tree(self.expr, self.symbols)
 
+    @property
+    def recipe(self):
+        """What crosses the wall in place of the formula."""
+        from course_lib.recipes import Recipe
+
+        return Recipe("formula", (self.tree, len(self.symbols)), self.text)
+
     def function(self):
         """A fresh bare torch function: it can be called and counted, and knows no derivative."""
-        from course_lib.functions import TorchFunction
-
-        return TorchFunction(self.tree, arity=len(self.symbols))
+        return self.recipe.function()
 
     def value(self, *at):
         """f at the point, as a float computed with 30 digits."""

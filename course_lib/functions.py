@@ -20,35 +20,53 @@ class TreeError(ValueError):
     """The tree is not one that TorchFunction can build."""
 
 
-class TorchFunction:
-    """A torch function of tensors of one shape, built from a tree; counts its calls.
+class Counted:
+    """A torch function that counts its calls.
 
-    tree: ["x", i] is argument i, ["num", v] a number, [op, child, …] an operation
-        (add, mul, pow, max, min, or one of UNARY). Python numbers are taken as float64 tensors.
     calls: how often it was called; tracked: how often with an argument that autograd was following
         (requires_grad, a derivative of torch.func, or a forward-mode dual number; vmap alone follows nothing).
     """
 
     __name__ = "f"
 
-    def __init__(self, tree, arity=1):
+    def __init__(self):
         self.calls = self.tracked = 0
+
+    def note(self, args):
+        """Count a call with these tensors."""
+        self.calls += 1
+        self.tracked += any(_is_tracked(arg) for arg in args)
+
+    def __repr__(self):
+        return "<function f>"
+
+
+class TorchFunction(Counted):
+    """A torch function of tensors of one shape, built from a tree.
+
+    tree: ["x", i] is argument i, ["num", v] a number, [op, child, …] an operation
+        (add, mul, pow, max, min, or one of UNARY). Python numbers are taken as float64 tensors.
+    """
+
+    def __init__(self, tree, arity=1):
+        super().__init__()
         self._arity = arity
-        self._run = _compile(tree, arity, [0])
+        self._run = compile_tree(tree, arity)
 
     def __call__(self, *args):
         if len(args) != self._arity:
             raise TypeError(f"f takes {self._arity} argument{'s' * (self._arity != 1)}, got {len(args)}")
         args = [_as_tensor(arg) for arg in args]
-        self.calls += 1
-        self.tracked += any(_is_tracked(arg) for arg in args)
+        self.note(args)
         out = self._run(args)
         if not isinstance(out, torch.Tensor):  # a constant: keep shape, dtype and graph of the input
             out = args[0] * 0 + out
         return out
 
-    def __repr__(self):
-        return "<function f>"
+
+def compile_tree(tree, arity):
+    """A function of a list of `arity` tensors that returns a tensor, or a number for a constant. Raises TreeError."""
+    return _compile(tree, arity, [0])
 
 
 def _as_tensor(value):

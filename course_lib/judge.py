@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 
 import numpy as np
 
-from course_lib.observe import Array, Failure, Reply, describe, is_untouched, observe
+from course_lib.observe import Array, Failure, Leaf, Reply, describe, is_untouched, observe
 
 
 class Status(StrEnum):
@@ -259,6 +259,31 @@ class Answer:
                 self._fail(Layer.CONNECTED, "detached tensors, ready to plot: no grad_fn, requires_grad False")
         return self
 
+    def gradient_equals(self, want, of=0, meaning="the gradient", tolerance=CLOSE):
+        """The gradient of the answer by Leaf number `of`, the answer weighted with observe.weights(its shape)."""
+        self._demand_reply()
+        if self.broken:
+            return self
+        failure = self.reply.grad_failure
+        if failure is not None:
+            self.ask.note(
+                Layer.CONNECTED, self.question, f"walking back raised {failure.type}: {failure.message}",
+                "an answer that can be differentiated", failure,
+            )
+        elif self.reply.grads[of] is None:
+            self._fail(Layer.CONNECTED, "an answer that is still connected to its input", "no way back to the input")
+        else:
+            self._compare(self.reply.grads[of], want, meaning, tolerance)
+        return self
+
+    def warns_nothing(self):
+        """No UserWarning was given."""
+        self._demand_reply()
+        if not self.broken and self.reply.warnings:
+            first = self.reply.warnings[0].split(". ")[0]
+            self._fail(Layer.METHOD, "an answer without a warning", f"PyTorch warned: {first}")
+        return self
+
     def leaves_inputs_alone(self):
         """The tensors handed in have the same numbers, flags and no .grad afterwards."""
         self._demand_reply()
@@ -329,6 +354,13 @@ class Answer:
             for got_one, want_one, meaning_one in zip(value, want, meanings, strict=True):
                 if not self.broken:
                     self._compare(got_one, want_one, meaning_one, tolerance)
+        elif isinstance(want, dict):
+            missing = ", ".join(key for key in want if not isinstance(value, dict) or key not in value)
+            if missing:
+                self._fail(Layer.TYPE, f"a dict with an entry for {missing}")
+            for key, want_one in want.items():
+                if not self.broken:
+                    self._compare(value[key], want_one, f"{meaning} {key!r}", tolerance)
         elif isinstance(want, np.ndarray) and want.ndim:
             self._compare_arrays(value, want, meaning, tolerance)
         else:
@@ -400,6 +432,8 @@ def show(value):
         if value.numbers.shape == ():
             return f"{show(float(value.numbers))} ({kind} of {value.dtype})"
         return f"{kind} of shape {value.numbers.shape}"
+    if isinstance(value, Leaf):
+        return show(value.numbers)
     if isinstance(value, np.ndarray):
         if value.ndim == 0:
             return show(float(value))
@@ -426,10 +460,10 @@ def show(value):
 
 def judge(exercise, source, *, seed="public"):
     """Ask everything the key asks and weigh it; the same seed asks the same questions."""
-    if source.is_untouched(exercise.given_source):
-        return Verdict(exercise=exercise.name, status=Status.OPEN, score=0.0, max_score=exercise.points)
     ask = Ask(exercise, source, random.Random(f"{seed}/{exercise.name}"))
     try:
+        if source.is_untouched(exercise.given_source):
+            return Verdict(exercise=exercise.name, status=Status.OPEN, score=0.0, max_score=exercise.points)
         exercise.key(ask)
     except NoReply as none:
         return Verdict(
@@ -540,11 +574,21 @@ class Likeness:
             return bool(one.failure and other.failure) and (
                 (one.failure.type, one.failure.message[:40]) == (other.failure.type, other.failure.message[:40])
             )
+        if not self.gradients(one, other):
+            return False
         if self.layer is Layer.SIDE_EFFECT and (one.changed, one.left_grad) != (other.changed, other.left_grad):
             return False
         if self.layer is Layer.METHOD and (one.calls, one.tracked > 0) != (other.calls, other.tracked > 0):
             return False
         return self.values(one.value, other.value)
+
+    def gradients(self, one, other):
+        """Whether walking back from both gave the same."""
+        if (one.grad_failure is None) != (other.grad_failure is None) or len(one.grads) != len(other.grads):
+            return False
+        return all(
+            a is b if a is None or b is None else self.values(a, b) for a, b in zip(one.grads, other.grads, strict=True)
+        )
 
     def values(self, one, other):
         if isinstance(one, tuple | list) and isinstance(other, tuple | list):

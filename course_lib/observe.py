@@ -4,7 +4,7 @@ Used on both sides: check() calls it in the student's kernel, the grader's worke
 the Reply over the wire. It needs torch and NumPy only, and judges nothing.
 
 Arguments of a question are plain data too: numbers, text, lists, dicts, NumPy arrays (they arrive as fresh torch
-tensors of the same dtype and shape), Dtype("float32") (arrives as torch.float32) and anything with a `.function()`
+tensors of the same dtype and shape), Leaf(array) (arrives with requires_grad=True), Dtype("float32") (arrives as torch.float32) and anything with a `.function()`
 that makes a fresh torch function (a Formula).
 """
 
@@ -30,6 +30,16 @@ class Dtype:
     """A torch dtype as data: Dtype("float32")."""
 
     name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """A tensor that arrives tracked; the gradient of the answer by it is part of the Reply.
+
+    The answer is reduced with fixed, unequal weights where it is no single number: see weights().
+    """
+
+    numbers: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +76,8 @@ class Reply:
 
     value: object = None
     failure: Failure | None = None
+    grads: tuple[Array | None, ...] = ()  # of the answer by each Leaf; None where it is not connected
+    grad_failure: Failure | None = None  # what walking back from the answer raised
     changed: tuple[int, ...] = ()
     left_grad: tuple[int, ...] = ()
     calls: int = 0
@@ -80,13 +92,18 @@ def observe(function, args):
     """Call function(*args) on fresh copies of args; never raises an Exception of the student's."""
     inputs = [_materialise(arg) for arg in args]
     before = [t.detach().clone() if isinstance(t, torch.Tensor) else None for t in inputs]
+    leaves = [t for t, arg in zip(inputs, args, strict=True) if isinstance(arg, Leaf)]
     functions = [f for f in inputs if hasattr(f, "tracked")]
-    dtype, printed, value, failure = torch.get_default_dtype(), io.StringIO(), None, None
+    dtype, printed, value, failure = torch.get_default_dtype(), Printed(), None, None
+    grads, grad_failure = (), None
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed), torch.enable_grad():
         warnings.simplefilter("always")
         try:
-            value = describe(function(*inputs))
+            returned = function(*inputs)
+            value = describe(returned)
+            if leaves:
+                grads, grad_failure = _gradients(returned, leaves, function)
         except Exception as error:
             failure = explain_failure(error, function)
         except SystemExit as error:
@@ -95,13 +112,24 @@ def observe(function, args):
     global_change = "" if torch.get_default_dtype() == dtype else "default dtype"
     torch.set_default_dtype(dtype)
     return Reply(
-        value=value, failure=failure, seconds=seconds, global_change=global_change,
-        changed=tuple(i for i, old in enumerate(before) if old is not None and not _same(old, inputs[i])),
+        value=value, failure=failure, grads=grads, grad_failure=grad_failure, seconds=seconds, global_change=global_change,
+        changed=tuple(
+            i for i, old in enumerate(before) if old is not None and not _same(old, inputs[i], isinstance(args[i], Leaf))
+        ),
         left_grad=tuple(i for i, t in enumerate(inputs) if isinstance(t, torch.Tensor) and t.is_leaf and t.grad is not None),
         calls=sum(f.calls for f in functions), tracked=sum(f.tracked for f in functions),
         warnings=tuple(str(w.message)[:TEXT_LIMIT] for w in caught if issubclass(w.category, UserWarning))[:5],
         printed=printed.getvalue()[:TEXT_LIMIT],
     )
+
+
+class Printed(io.StringIO):
+    """Keeps the beginning of what is printed, and lets the rest of a flood go."""
+
+    def write(self, text):
+        if self.tell() < TEXT_LIMIT:
+            super().write(text[:TEXT_LIMIT])
+        return len(text)
 
 
 def describe(value, depth=0):
@@ -150,7 +178,27 @@ def explain_failure(error, function=None):
     )
 
 
+def weights(shape):
+    """What an answer that is no single number is multiplied with before walking back: unequal, between 0.6 and 1.4."""
+    count = int(np.prod(shape))
+    return np.linspace(0.6, 1.4, count).reshape(shape) if count > 1 else np.ones(shape)
+
+
+def _gradients(returned, leaves, function):
+    """The gradient of a returned tensor by each leaf, as Arrays, and the Failure if walking back raises."""
+    if not isinstance(returned, torch.Tensor) or not returned.requires_grad:
+        return (None,) * len(leaves), None
+    try:
+        cotangent = torch.tensor(weights(tuple(returned.shape)), dtype=returned.dtype)
+        found = torch.autograd.grad(returned, leaves, cotangent, allow_unused=True)
+    except Exception as error:
+        return (None,) * len(leaves), explain_failure(error, function)
+    return tuple(None if one is None else _describe_tensor(one) for one in found), None
+
+
 def _materialise(arg):
+    if isinstance(arg, Leaf):
+        return torch.tensor(arg.numbers, requires_grad=True)
     if isinstance(arg, np.ndarray):
         return torch.tensor(arg)
     if isinstance(arg, Dtype):
@@ -172,9 +220,9 @@ def _describe_tensor(tensor):
     return Array(kind="tensor", dtype=name, numbers=numbers.numpy(force=True).copy(), requires_grad=tensor.requires_grad)
 
 
-def _same(old, new):
-    """Same shape, dtype, numbers (NaN equals NaN) and still not tracked."""
-    if old.shape != new.shape or old.dtype != new.dtype or (new.is_leaf and new.requires_grad):
+def _same(old, new, tracked=False):
+    """Same shape, dtype, numbers (NaN equals NaN), and tracked if and only if it was handed in so."""
+    if old.shape != new.shape or old.dtype != new.dtype or (new.is_leaf and new.requires_grad != tracked):
         return False
     return torch.allclose(old, new.detach(), rtol=0, atol=0, equal_nan=True)
 

@@ -43,17 +43,15 @@ def build(folder):
 
 
 def everybody():
-    for lesson in ("00", "01"):
-        path = next((ROOT / "solutions").glob(f"{lesson}_*.ipynb"))
-        solution = course_build.read(path)
-        yield Student(name=f"solved-{lesson}", file=path.name, content=packed(solution))
+    for path in sorted((ROOT / "solutions").glob("*.ipynb")):
+        solution, short = course_build.read(path), path.stem.split("_")[0]
+        yield Student(name=f"solved-{short}", file=path.name, content=packed(solution))
         untouched = (ROOT / "exercises" / path.name).read_bytes()
-        yield Student(name=f"untouched-{lesson}", file=path.name, content=untouched, rest="open")
-        for exercise in all_exercises().values():
-            if exercise.lesson == lesson:
-                yield from mistaken(solution, path.name, exercise)
-    yield from in_other_styles(solution, path.name)
-    yield from in_trouble(solution, path.name)
+        yield Student(name=f"untouched-{short}", file=path.name, content=untouched, rest="open")
+        yield from mistaken(solution, path)
+    first = ROOT / "solutions/01_derivatives.ipynb"
+    yield from in_other_styles(course_build.read(first), first.name)
+    yield from in_trouble(course_build.read(first), first.name)
 
 
 def packed(notebook):
@@ -75,14 +73,18 @@ def with_answer(notebook, name, code):
 # --- wrong in known ways ---------------------------------------------------------------------------------------------
 
 
-def mistaken(solution, file, exercise):
-    """A student for each listed mistake of an exercise, everything else solved."""
-    for number, mistake in enumerate(exercise.mistakes, start=1):
-        code = as_student_code(exercise, mistake)
+def mistaken(solution, path):
+    """Student k of a lesson makes the k-th listed mistake of every exercise that has so many."""
+    exercises = [one for one in all_exercises().values() if one.lesson == path.name[:2]]
+    for k in range(max((len(one.mistakes) for one in exercises), default=0)):
+        notebook, named = solution, {}
+        for exercise in exercises:
+            if k < len(exercise.mistakes):
+                notebook = with_answer(notebook, exercise.name, as_student_code(exercise, exercise.mistakes[k]))
+                named[exercise.name] = exercise.mistakes[k].id
         yield Student(
-            name=f"{exercise.name}-{number}-{mistake.id}".lower(), file=file,
-            content=packed(with_answer(solution, exercise.name, code)), status={exercise.name: "wrong somehow"},
-            misconception={exercise.name: mistake.id},
+            name=f"mistake-{k + 1}-{path.name[:2]}", file=path.name, content=packed(notebook),
+            status={name: "wrong somehow" for name in named}, misconception=named,
         )
 
 
@@ -102,9 +104,15 @@ def as_student_code(exercise, mistake):
             wanted += [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
     for node in found:
         node.decorator_list = []
-    body = "\n\n\n".join(ast.unparse(node) for node in [*constants, *found])
+    body = "\n\n\n".join([GRAPHS, *(ast.unparse(node) for node in [*constants, *found])])
     ready = f"{mistake.name}()" if is_factory(exercise, mistake) else mistake.name
-    return f"import numpy as np\nimport torch\n\n{body}\n\n{exercise.name} = {ready}"
+    return f"import math\n\nimport numpy as np\nimport torch\n\n{body}\n\n{exercise.name} = {ready}"
+
+
+# The helpers for computation graphs that keys share: plain Python, so a student could have written them, too.
+GRAPHS = f"""import types
+graphs = types.ModuleType("graphs")
+exec({(ROOT / "course_lib/keys/graphs.py").read_text(encoding="utf-8")!r}, graphs.__dict__)"""
 
 
 def plain_constant(node):

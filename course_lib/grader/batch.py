@@ -171,7 +171,7 @@ def sufficient(wanted):
         raise UsageError("Submissions are graded in forks, which Windows does not have: grade inside WSL, or on Linux.")
     probed = probe()
     if TIERS.index(probed.tier) < TIERS.index(wanted):
-        remedy = "Install bubblewrap (sudo apt install bubblewrap)" if sys.platform == "linux" else "Grade on Linux"
+        remedy = "Install bubblewrap" if sys.platform == "linux" else "Grade on Linux"
         raise UsageError(
             f"The sandbox here is {probed.tier!r}, wanted is {wanted!r} ({'; '.join(probed.reasons)}). "
             f"{remedy}, or accept the weaker one with --min-tier {probed.tier}."

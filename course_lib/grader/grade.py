@@ -186,16 +186,17 @@ class Stage:
                     return [(number, wire.unpack_failure(data)) for number, data in rest[0] if type(number) is int]
                 else:
                     raise wire.WireError("out of turn")
-        except (wire.Late, wire.Closed) if cell is None else ():
-            raise SandboxError("a notebook process did not get as far as the first cell") from None
         except wire.Late:
-            seconds = time.monotonic() - now
-            sentence = f"Code cell {cell} did not end within {seconds:.0f} seconds."
+            if cell is None:
+                raise SandboxError("a notebook process did not get as far as its first cell") from None
+            sentence = f"Code cell {cell} did not end within {time.monotonic() - now:.0f} seconds."
             raise CellEnded(cell, Status.TIMED_OUT, sentence, final=False) from None
         except Exceeded as exceeded:
             raise CellEnded(cell, *explain_exceeded(exceeded, f"Code cell {cell}", self.limits.cell_cpu_seconds),
                             final=True) from None  # fmt: skip
         except wire.Closed:
+            if cell is None:
+                raise SandboxError("a notebook process ended before its first cell") from None
             sentence = f"Code cell {cell} ended Python itself (os._exit, or a crash)."
             raise CellEnded(cell, Status.RAISED, sentence, final=True) from None
         except (wire.WireError, TypeError, ValueError, IndexError):
@@ -269,7 +270,7 @@ class WallSource:
         question = wire.pack_value(list(args))
         (packed,) = self._exchange("question", question, expected="reply")
         try:
-            reply = wire.unpack_reply(packed, len(args))
+            reply = wire.unpack_reply(packed, args)
         except wire.WireError:
             self._give_up(Status.REFUSED, BROKE_IN)
         self.transcript.append(["reply", question, packed])
@@ -376,7 +377,7 @@ class RecordedSource:
         question, packed = self._next("reply")
         if question != wire.pack_value(list(args)):
             raise Questions("the key asks other questions now")
-        reply = wire.unpack_reply(packed, len(args))
+        reply = wire.unpack_reply(packed, args)
         if self.entries and self.entries[0][0] == "none":
             self._next("reply")
         return reply

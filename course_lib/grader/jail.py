@@ -61,6 +61,7 @@ def enter(isolation, limits, readable):
     isolation: see sandbox.ISOLATIONS; readable: the folders that Landlock leaves open.
     """
     memory_bytes, tmp_bytes, file_bytes, processes, cpu_seconds, folder = limits
+    in_use = address_space()  # later it may be out of sight
     if isolation == "namespaces":
         call(LIBC.mount, None, b"/", None, MS_REC | MS_PRIVATE, None)
         for place in (b"/tmp", b"/dev/shm"):
@@ -76,13 +77,20 @@ def enter(isolation, limits, readable):
         deny_system_calls()
     os.chdir(folder)
     os.umask(0o077)
-    limit(memory_bytes, file_bytes, processes, cpu_seconds)
+    limit(in_use, memory_bytes, file_bytes, processes, cpu_seconds)
 
 
-def limit(memory_bytes, file_bytes, processes, cpu_seconds):
-    """Limits for this process; the number of processes counts within the user namespace."""
-    with open("/proc/self/statm") if os.path.exists("/proc/self/statm") else contextlib.nullcontext() as statm:
-        in_use = int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE") if statm else 0
+def address_space():
+    """How many bytes of addresses this process has in use; 0 where that cannot be known."""
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def limit(in_use, memory_bytes, file_bytes, processes, cpu_seconds):
+    """Limits for this process; memory beyond what is in use; processes count within the user namespace."""
     wanted = {
         resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: file_bytes, resource.RLIMIT_NOFILE: 256,
         resource.RLIMIT_CPU: cpu_seconds,

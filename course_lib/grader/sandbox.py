@@ -22,15 +22,19 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import course_lib
 from course_lib.grader import wire
 
 TIERS = ("none", "weak", "strong")
 ISOLATIONS = {"strong": ("namespaces", "fresh"), "weak": ("landlock",), "none": ("none",)}  # the fastest first
 ROOT = Path(__file__).resolve().parent.parent.parent
-INSIDE = ("observe.py", "functions.py", "grader/worker.py", "grader/wire.py", "grader/inert.py", "grader/jail.py",
-          "grader/magics.py")  # fmt: skip
+INSIDE = (
+    "observe.py", "functions.py", "recipes.py", "grader/worker.py", "grader/wire.py", "grader/inert.py",
+    "grader/jail.py", "grader/magics.py",
+)  # fmt: skip
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts")
 HOME = "/grader"
+FOLDER = "course-grader-"  # and the process it belongs to, in the folder for temporary files
 START_SECONDS = 180  # importing torch from a cold disk
 MIB, GIB = 2**20, 2**30
 
@@ -81,7 +85,8 @@ class Server:
     def __init__(self, tier, isolation=None):
         self.tier, self.isolation = tier, isolation or ISOLATIONS[tier][0]
         self.process = self.channel = None
-        self.folder = Path(tempfile.mkdtemp(prefix="course-grader-"))
+        remove_leftovers()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
         copy_inside(self.folder / "code")
         (self.folder / "tmp").mkdir()
         self._start()
@@ -93,8 +98,9 @@ class Server:
             try:
                 self.process = subprocess.Popen(
                     command(self.tier, self.isolation, self.folder, theirs.fileno()), pass_fds=[theirs.fileno()],
-                    env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-                    cwd=self.folder / "tmp", start_new_session=True,
+                    env=environment("/tmp" if self.tier == "strong" else str(self.folder / "tmp")),
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, cwd=self.folder / "tmp",
+                    start_new_session=True,
                 )  # fmt: skip
                 theirs.close()
                 self._receive("ready", START_SECONDS)
@@ -173,6 +179,18 @@ class Server:
         return lines[-1][:200] if lines else ""
 
 
+def remove_leftovers():
+    """Remove the folders of graders that were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        owner = folder.name.removeprefix(FOLDER).partition("-")[0]
+        try:
+            os.kill(int(owner), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (PermissionError, ValueError):
+            continue
+
+
 def copy_inside(folder):
     """The few files that the sandbox may see of the course, as a package of their own."""
     for name in INSIDE:
@@ -181,11 +199,11 @@ def copy_inside(folder):
         shutil.copyfile(ROOT / "course_lib" / name, target)
 
 
-def environment():
+def environment(home):
     """Variables of the fork server: nothing of ours."""
     return {
-        "PATH": "/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg",
-        "MPLCONFIGDIR": "/tmp/matplotlib", "CUDA_VISIBLE_DEVICES": "",
+        "PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": f"{home}/matplotlib", "CUDA_VISIBLE_DEVICES": "",
         # Before torch is imported: a fork of a process that has computed with several threads hangs.
         "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMEXPR_NUM_THREADS": "1",
     } | ({"SYSTEMROOT": os.environ.get("SYSTEMROOT", "")} if os.name == "nt" else {})
@@ -197,7 +215,8 @@ def command(tier, isolation, folder, descriptor):
     extra = [str(path) for path in package_folders()]
     start = (
         f"import sys; sys.path[:0] = [{code!r}]; sys.path += {extra!r}; "
-        f"from course_lib.grader.worker import main; main({descriptor}, {isolation!r}, {readable(folder)!r})"
+        f"from course_lib.grader.worker import main; "
+        f"main({descriptor}, {isolation!r}, {readable(folder)!r}, {list(course_lib.__all__)!r})"
     )
     # -s -P and a clean environment are -I, except that the seed of hashes is ours: the same order in every run.
     python = [sys.executable, "-s", "-P", "-B", "-c", start]

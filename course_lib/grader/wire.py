@@ -14,8 +14,8 @@ import time
 import msgpack
 import numpy as np
 
-from course_lib.functions import TorchFunction
-from course_lib.observe import TEXT_LIMIT, Array, Dtype, Failure, Other, Reply
+from course_lib.observe import TEXT_LIMIT, Array, Dtype, Failure, Leaf, Other, Reply
+from course_lib.recipes import Recipe
 
 MIB = 2**20
 FRAME_BYTES = 8 * MIB  # the largest answer in the course is a batch of small images, far below
@@ -24,8 +24,8 @@ ARRAY_BYTES = 4 * MIB
 RANK = 8
 ITEMS = 200_000  # list entries in one message
 DEPTH = 12  # nesting of a value; observe.describe stops at 8
-TREE_DEPTH = 60
-TREE_NODES = 500
+RECIPE_DEPTH = 60  # of the data of a function: formulas as trees
+RECIPE_NODES = 10_000
 DTYPES = frozenset(
     "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64".split()
 )  # of the numbers that travel
@@ -48,19 +48,6 @@ class Closed(Exception):
 
 class Late(Exception):
     """The deadline passed."""
-
-
-class Function:
-    """A formula's tree as it arrives: `.function()` makes a fresh bare torch function."""
-
-    def __init__(self, tree, arity):
-        self.tree, self.arity = tree, arity
-
-    def __eq__(self, other):
-        return isinstance(other, Function) and (self.tree, self.arity) == (other.tree, other.arity)
-
-    def function(self):
-        return TorchFunction(self.tree, arity=self.arity)
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
@@ -89,24 +76,28 @@ def pack_value(value, depth=0):
         return ["array", value.kind, value.dtype, value.requires_grad, *_pack_numbers(value.numbers)]
     if isinstance(value, np.ndarray):
         return ["ndarray", *_pack_numbers(value)]
+    if isinstance(value, Leaf):
+        return ["leaf", *_pack_numbers(value.numbers)]
     if isinstance(value, Dtype):
         return ["dtype", value.name]
     if isinstance(value, Other):
         return ["other", clean(value.type), clean(value.text)]
-    if hasattr(value, "tree"):
-        return ["function", value.tree, len(value.symbols) if hasattr(value, "symbols") else value.arity]
+    recipe = value if isinstance(value, Recipe) else getattr(value, "recipe", None)
+    if isinstance(recipe, Recipe):
+        return ["recipe", recipe.kind, _plain(recipe.data, [0])]
     raise WireError(f"no way to send a {type(value).__name__}")
 
 
-def unpack_value(data, depth=0):
-    """The value again; WireError for everything that pack_value does not make."""
+def unpack_value(data, kinds=None, depth=0):
+    """The value again; WireError for all that pack_value does not make. kinds: ANSWERS (the default) or QUESTIONS."""
+    kinds = kinds or ANSWERS
     if depth > DEPTH:
         raise WireError("nested too deeply")
     if data is None or isinstance(data, bool | int | float | str):
         return data
-    if not isinstance(data, list) or not data or not _is_one_of(data[0], _UNPACK):
+    if not isinstance(data, list) or not data or not _is_one_of(data[0], kinds):
         raise WireError("not a value")
-    return _UNPACK[data[0]](data[1:], depth + 1)
+    return kinds[data[0]](data[1:], depth + 1, kinds)
 
 
 def clean(text, limit=TEXT_LIMIT):
@@ -136,7 +127,7 @@ def _unpack_numbers(name, shape, data):
     return np.frombuffer(data, dtype=dtype).astype(name).reshape(shape)
 
 
-def _unpack_array(data, depth):
+def _unpack_array(data):
     kind, name, requires_grad, *numbers = _exactly(data, 6)
     known = _is_one_of(kind, ("tensor", "ndarray", "scalar")) and _is_one_of(name, DTYPE_NAMES)
     if not known or not isinstance(requires_grad, bool):
@@ -144,55 +135,56 @@ def _unpack_array(data, depth):
     return Array(kind=kind, dtype=name, requires_grad=requires_grad, numbers=_unpack_numbers(*numbers))
 
 
-def _unpack_dict(data, depth):
+def _unpack_dict(data, depth, kinds):
     pairs = [_exactly(pair, 2) for pair in data]
     if not all(isinstance(key, str | int | float | bool | None) for key, _ in pairs):
         raise WireError("not a key of a dict")
-    return {key: unpack_value(value, depth) for key, value in pairs}
+    return {key: unpack_value(value, kinds, depth) for key, value in pairs}
 
 
-def _unpack_dtype(data, depth):
+def _unpack_dtype(data):
     (name,) = _exactly(data, 1)
     if not _is_one_of(name, DTYPE_NAMES):
         raise WireError("not a dtype")
     return Dtype(name)
 
 
-def _unpack_other(data, depth):
+def _unpack_other(data):
     kind, text = _exactly(data, 2)
     return Other(type=_text(kind), text=_text(text))
 
 
-def _unpack_function(data, depth):
-    tree, arity = _exactly(data, 2)
-    _check_tree(tree, [0], 0)
-    if not _is_count(arity, 20):
-        raise WireError("not a number of arguments")
-    return Function(tree, arity)
+def _unpack_recipe(data):
+    kind, parts = _exactly(data, 2)
+    if not isinstance(parts, list):
+        raise WireError("not the data of a function")
+    return Recipe(_text(kind), tuple(_plain(parts, [0])))
 
 
-def _check_tree(tree, count, depth):
+def _plain(data, count, depth=0):
+    """Nested lists of numbers and text, as lists; nothing else and not too many."""
     count[0] += 1
-    if count[0] > TREE_NODES or depth > TREE_DEPTH or not isinstance(tree, list) or not tree:
-        raise WireError("not the tree of a formula")
-    if tree[0] in ("x", "num"):
-        if len(tree) != 2 or isinstance(tree[1], bool) or not isinstance(tree[1], int | float):
-            raise WireError("not a leaf of a formula")
-        return
-    _text(tree[0])
-    for child in tree[1:]:
-        _check_tree(child, count, depth + 1)
+    if count[0] > RECIPE_NODES or depth > RECIPE_DEPTH:
+        raise WireError("more than the data of a function may be")
+    if isinstance(data, list | tuple):
+        return [_plain(item, count, depth + 1) for item in data]
+    if data is None or isinstance(data, bool | int | float):
+        return data
+    return _text(data)
 
 
-_UNPACK = {
-    "list": lambda data, depth: [unpack_value(item, depth) for item in data],
-    "tuple": lambda data, depth: tuple(unpack_value(item, depth) for item in data),
-    "dict": _unpack_dict,
-    "array": _unpack_array,
-    "ndarray": lambda data, depth: _unpack_numbers(*_exactly(data, 3)),
-    "dtype": _unpack_dtype,
-    "other": _unpack_other,
-    "function": _unpack_function,
+ANSWERS = {  # what may come back
+    "list": lambda data, depth, kinds: [unpack_value(item, kinds, depth) for item in data],
+    "tuple": lambda data, depth, kinds: tuple(unpack_value(item, kinds, depth) for item in data),
+    "dict": lambda data, depth, kinds: _unpack_dict(data, depth, kinds),
+    "array": lambda data, depth, kinds: _unpack_array(data),
+    "other": lambda data, depth, kinds: _unpack_other(data),
+}
+QUESTIONS = ANSWERS | {  # what may be asked
+    "ndarray": lambda data, depth, kinds: _unpack_numbers(*_exactly(data, 3)),
+    "leaf": lambda data, depth, kinds: Leaf(_unpack_numbers(*_exactly(data, 3))),
+    "dtype": lambda data, depth, kinds: _unpack_dtype(data),
+    "recipe": lambda data, depth, kinds: _unpack_recipe(data),
 }
 
 
@@ -204,22 +196,29 @@ def pack_reply(reply):
     return [
         pack_value(reply.value), pack_failure(reply.failure), list(reply.changed), list(reply.left_grad), reply.calls,
         reply.tracked, [clean(text) for text in reply.warnings], clean(reply.printed), clean(reply.global_change),
-        float(reply.seconds),
+        float(reply.seconds), [pack_value(grad) for grad in reply.grads], pack_failure(reply.grad_failure),
     ]
 
 
-def unpack_reply(data, arguments):
-    """A Reply to a question of so many arguments."""
-    value, failure, changed, left_grad, calls, tracked, warned, printed, global_change, seconds = _exactly(data, 10)
+def unpack_reply(data, args):
+    """A Reply to a question with these arguments."""
+    value, failure, changed, left_grad, calls, tracked, warned, printed, global_change, *rest = _exactly(data, 12)
+    seconds, grads, grad_failure = rest
+    leaves = 0 if failure else sum(isinstance(arg, Leaf) for arg in args)
+    if not isinstance(grads, list) or len(grads) != leaves:
+        raise WireError("not a gradient for each leaf")
+    grads = tuple(unpack_value(grad) for grad in grads)
+    if not all(grad is None or isinstance(grad, Array) for grad in grads):
+        raise WireError("not gradients")
     for indices in (changed, left_grad):
-        if not isinstance(indices, list) or not all(_is_count(i, arguments - 1) for i in indices):
+        if not isinstance(indices, list) or not all(_is_count(i, len(args) - 1) for i in indices):
             raise WireError("not numbers of arguments")
     if not (_is_count(calls) and _is_count(tracked) and isinstance(seconds, float) and isinstance(warned, list)):
         raise WireError("not a reply")
     return Reply(
         value=unpack_value(value), failure=unpack_failure(failure), changed=tuple(changed), left_grad=tuple(left_grad),
         calls=calls, tracked=tracked, warnings=tuple(_text(text) for text in warned[:5]), printed=_text(printed),
-        global_change=_text(global_change), seconds=seconds,
+        global_change=_text(global_change), seconds=seconds, grads=grads, grad_failure=unpack_failure(grad_failure),
     )
 
 

@@ -19,6 +19,7 @@ import random
 import signal
 import socket
 import sys
+import traceback
 import types
 
 import numpy as np
@@ -32,8 +33,11 @@ PR_SET_CHILD_SUBREAPER = 36
 PRINTED_LIMIT = 2000  # characters of a notebook's own output kept, which nobody reads but a person
 
 
-def main(descriptor, isolation, readable):
-    """Serve until the grader closes the socket; readable: what stays open where Landlock is the wall."""
+def main(descriptor, isolation, readable, public):
+    """Serve until the grader closes the socket.
+
+    readable: what stays open where Landlock is the wall; public: the names that course_lib has for `import *`.
+    """
     if isolation == "landlock":
         if jail.landlock_version() < jail.SCOPED_SINCE:
             raise OSError(f"Landlock {jail.SCOPED_SINCE} is needed, this kernel has {jail.landlock_version()}")
@@ -42,7 +46,7 @@ def main(descriptor, isolation, readable):
         jail.LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     torch.set_num_threads(1)
     warm_up()
-    inert.install()
+    inert.install(public)
     sys.path[:] = [folder for folder in sys.path if not os.path.isdir(os.path.join(folder, "course_lib"))]
     gc.collect()
     gc.freeze()  # the collector of a fork then leaves the shared pages alone
@@ -90,6 +94,8 @@ def spawn(descriptor, own_descriptor, isolation, readable, limits):
             os.setsid()  # kill(0, …) of a notebook must not reach the fork server
             end = wire.Channel(socket.socket(fileno=descriptor), wire.CELLS_BYTES)
             Notebook(end, isolation, limits, readable).serve()
+        except BaseException:
+            traceback.print_exc()  # into the server's file of errors, for a person to find
         finally:
             os._exit(1)
     os.close(write)
@@ -270,7 +276,7 @@ def answer_questions(grader, namespace, name):
         elif order == "untouched":
             grader.send(["untouched", number, untouched(namespace[name], data)])
         else:
-            reply = portable_reply(namespace[name], wire.unpack_value(data))
+            reply = portable_reply(namespace[name], wire.unpack_value(data, wire.QUESTIONS))
             if os.getpid() == pid:
                 grader.send(["reply", number, reply])
 

@@ -21,7 +21,8 @@ from tests.grader.toys import DOUBLE, QUICK, SLOPE, SQUARES, notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = "tests.grader.toys:catalogue"
-FIELDS = ["student", "notebook", "sha256", "lesson", "exercise", "status", "score", "max_score", "misconception", "message",
+FIELDS = ["student", "notebook", "sha256", "lesson", "exercise", "status", "score", "max_score", "misconception",
+          "message",
           "checks", "seconds", "tier", "seed_id", "key_version"]  # fmt: skip
 HEIGHT = "import torch\ndef slope_at(f, a):\n    return f(torch.tensor(a, dtype=torch.float64)).item()"
 CLASS = {

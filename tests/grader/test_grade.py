@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+from dataclasses import replace
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_waiting_gets_a_second_chance_in_a_fresh_process_and_computing_does_not(
     runs = []
     original = grading.Stage.run
     monkeypatch.setattr(grading.Stage, "run", lambda stage, *args: runs.append(1) or original(stage, *args))
-    grade(server, SLOPE, "import time\ndef double(x): time.sleep(100)")
+    grade(server, SLOPE, "import time\ndef double(x): time.sleep(100)", limits=replace(QUICK, question_seconds=1.5))
     assert len(runs) == 2
     runs.clear()
     grade(server, SLOPE, "def double(x):\n    while True: pass")
@@ -127,14 +128,16 @@ def look():
             except OSError: pass
     for folder, folders, files in os.walk("/"):
         if folder == "/":
-            folders[:] = [f for f in folders if f not in ("usr", "proc", "sys", "dev", "lib", "lib64", "bin", "root", "work")]
+            system = ("usr", "proc", "sys", "dev", "lib", "lib64", "bin", "root", "work")
+            folders[:] = [f for f in folders if f not in system]
         for file in files:
             try: found |= set(CANARY.findall(open(os.path.join(folder, file), "rb").read(2**20)))
             except OSError: pass
     for number in range(256):
-        try: found |= {("CANARY-fd" + os.readlink(f"/proc/self/fd/{number}")).encode()} if number > 2 and not os.readlink(
-            f"/proc/self/fd/{number}").startswith(("socket:", "/proc", "/dev/null", "pipe:")) else set()
-        except OSError: pass
+        try: target = os.readlink(f"/proc/self/fd/{number}")
+        except OSError: continue
+        if number > 2 and not target.startswith(("socket:", "/proc", "/dev/null", "pipe:")):
+            found.add(("CANARY-fd " + target).encode())
     return sorted(x.decode() for x in found)
 """
 
@@ -143,8 +146,7 @@ def test_no_byte_of_the_secret_is_within_reach(server, monkeypatch):
     """The seed is in this process's memory, environment and an open file; a submission searches all it can see."""
     secret = "CANARY-" + secrets.token_hex(16)
     monkeypatch.setenv("COURSE_SECRET", secret)
-    limits = QUICK.__class__(**{**{f: getattr(QUICK, f) for f in QUICK.__slots__}, "question_cpu_seconds": 20,
-                                "question_seconds": 40, "exercise_seconds": 60})  # fmt: skip
+    limits = replace(QUICK, question_cpu_seconds=20, question_seconds=60, exercise_seconds=60)
     control = "planted = b'CANARY-' + os.urandom(16).hex().encode()\n"
     cells = [SCAN, control, "def double(x):\n    raise ValueError(look(), planted.decode())"]
     (one,) = grade_submission(cells, EXERCISES[1:], seed=secret, server=server, limits=limits)

@@ -73,7 +73,7 @@ with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as oth
 def test_limits_count_from_what_is_in_use():
     assert in_a_process("""
 import resource
-jail.limit(2**28, 2**20, 64, 100)
+jail.limit(jail.address_space(), 2**28, 2**20, 64, 100)
 try:
     bytearray(2**29); print("done")
 except MemoryError:

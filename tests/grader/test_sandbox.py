@@ -19,14 +19,29 @@ def test_only_the_workers_own_files_go_inside(tmp_path):
     assert not any("key" in name or "judge" in name for name in inside)
 
 
+def test_folder_of_a_killed_grader_is_removed_and_that_of_a_living_one_is_not(tmp_path, monkeypatch):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    monkeypatch.setattr(sandbox.tempfile, "tempdir", str(tmp_path))
+    for name in (f"course-grader-{gone.pid}-x", f"course-grader-{os.getpid()}-x", "course-grader-old", "other"):
+        (tmp_path / name).mkdir()
+    sandbox.remove_leftovers()
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted([f"course-grader-{os.getpid()}-x", "course-grader-old", "other"])
+
+
 def test_environment_holds_nothing_of_ours(monkeypatch):
     monkeypatch.setenv("SECRET_OF_THE_INSTRUCTOR", "x")
-    assert "SECRET_OF_THE_INSTRUCTOR" not in sandbox.environment()
+    assert "SECRET_OF_THE_INSTRUCTOR" not in sandbox.environment("/tmp")
 
 
 @linux
 def test_usage_counts_the_whole_tree():
-    code = "import subprocess, sys, time; p = subprocess.Popen(['sleep', '30']); x = bytearray(b'y' * 2**26); print('on', flush=True); time.sleep(30)"
+    code = """
+import subprocess, time
+child, kept = subprocess.Popen(['sleep', '30']), bytearray(b'y' * 2**26)
+print('on', flush=True)
+time.sleep(30)"""
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
     try:
         child.stdout.readline()

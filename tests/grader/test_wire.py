@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from course_lib.formula import Formula, x
 from course_lib.grader import wire
-from course_lib.observe import Array, Dtype, Failure, Other, Reply
+from course_lib.observe import Array, Dtype, Failure, Leaf, Other, Reply
+from course_lib.recipes import Recipe
 
 
 def there_and_back(value):
-    return wire.unpack_value(wire.decode(wire.encode(["value", wire.pack_value(value)])[4:])[1])
+    return wire.unpack_value(wire.decode(wire.encode(["value", wire.pack_value(value)])[4:])[1], wire.QUESTIONS)
 
 
 @pytest.fixture
@@ -91,7 +92,8 @@ def test_text_that_is_no_unicode_is_made_visible():
     "value",
     [object(), 1j, {1, 2}, np.array([1j]), np.array(["x"]), np.array([object()]), np.zeros((1,) * 9),
      np.zeros(wire.ARRAY_BYTES // 8 + 1), np.float64([1.0]).astype(np.longdouble)],
-    ids=["object", "complex", "set", "complex array", "text array", "object array", "rank 9", "too large", "longdouble"],
+    ids=["object", "complex", "set", "complex array", "text array", "object array", "rank 9", "too large",
+         "longdouble"],
 )  # fmt: skip
 def test_what_is_no_plain_data_is_not_sent(value):
     with pytest.raises(wire.WireError):
@@ -117,20 +119,43 @@ ARRAY = ["array", "tensor", "float64", False, "float64", [2], b"\0" * 16]
 @pytest.mark.parametrize(
     "data",
     [[], ["nothing"], ["list", ["nothing"]], ["dtype", "object"], ["dtype"], ["other", 1, 2], {"a": 1}, b"bytes",
-     ["dict", [1]], ["dict", [["list"], 1]], ["function", ["x", "y"], 1], ["function", ["sin", 3], 1],
-     ["function", ["x", 0], -1], [["list"], 1],
+     ["dict", [1]], ["dict", [["list"], 1]], ["recipe", "formula", 1], ["recipe", 1, []],
+     ["recipe", "formula", [b"x"]], ["recipe", "formula"], [["list"], 1], ["leaf", "float64", [1], b""],
      ARRAY[:-1] + [b"\0" * 15], ARRAY[:5] + [[-2], b"\0" * 16], ARRAY[:5] + [[2.0], b"\0" * 16],
-     ARRAY[:5] + [[2**40, 2**40], b"\0" * 16], ARRAY[:5] + [[True, 2], b"\0" * 16], ARRAY[:4] + ["object", [2], b"\0" * 16],
+     ARRAY[:5] + [[2**40, 2**40], b"\0" * 16], ARRAY[:5] + [[True, 2], b"\0" * 16],
+     ARRAY[:4] + ["object", [2], b"\0" * 16],
      ["array", "matrix"] + ARRAY[2:], ["array", "tensor", "float64", 1] + ARRAY[4:], ARRAY[:5] + [[1] * 9, b"\0" * 8]],
     ids=repr,
 )  # fmt: skip
 def test_data_outside_the_schema_is_refused(data):
     with pytest.raises(wire.WireError):
-        wire.unpack_value(data)
+        wire.unpack_value(data, wire.QUESTIONS)
+
+
+@pytest.mark.parametrize("asked", [Dtype("float32"), np.zeros(2), Leaf(np.zeros(2)), Recipe("formula", (["x", 0], 1))])
+def test_what_is_only_asked_is_refused_as_an_answer(asked):
+    there_and_back(asked)
+    with pytest.raises(wire.WireError):
+        wire.unpack_value(wire.pack_value([asked]))
+
+
+def test_recipe_and_leaf_arrive_whole():
+    recipe = Recipe("formula", (["add", ["x", 0], ["num", 1.5]], 1), "x + 1.5")
+    assert there_and_back(recipe) == recipe and there_and_back(recipe).text == ""
+    assert there_and_back(Leaf(np.array([1.5, 2]))).numbers.tolist() == [1.5, 2.0]
+
+
+def test_data_of_a_function_is_capped():
+    deep = ["x", 0]
+    for _ in range(100):
+        deep = ["sin", deep]
+    for data in ((deep, 1), ([1.0] * 20_000,)):
+        with pytest.raises(wire.WireError):
+            wire.pack_value(Recipe("formula", data))
 
 
 def test_bytes_that_are_no_booleans_become_booleans():
-    back = wire.unpack_value(["ndarray", "bool", [3], b"\0\x01\x07"])
+    back = wire.unpack_value(["ndarray", "bool", [3], b"\0\x01\x07"], wire.QUESTIONS)
     assert back.dtype == bool and back.tolist() == [False, True, True]
 
 
@@ -142,19 +167,31 @@ def test_reply_comes_back_equal():
         value=[1.0, "x"], failure=Failure(type="ValueError", message="no", line=3, code="x = 1"), changed=(0,),
         left_grad=(1,), calls=2, tracked=1, warnings=("careful",), printed="hello\n", global_change="default dtype",
     )  # fmt: skip
-    assert wire.unpack_reply(wire.decode(wire.encode(["reply", 1, wire.pack_reply(reply)])[4:])[2], 2) == reply
+    assert wire.unpack_reply(wire.decode(wire.encode(["reply", 1, wire.pack_reply(reply)])[4:])[2], [1.5, 2.5]) == reply
+
+
+def test_gradients_come_back_one_for_each_leaf():
+    grad = Array(kind="tensor", dtype="float64", numbers=np.array([1.5, 2.5]))
+    failure = Failure(type="RuntimeError", message="no", line=None, code="")
+    args = [Leaf(np.zeros(2)), 1.0, Leaf(np.zeros(2))]
+    packed = wire.pack_reply(Reply(value=1.0, grads=(grad, None), grad_failure=failure))
+    back = wire.unpack_reply(packed, args)
+    assert back.grads[0].numbers.tolist() == [1.5, 2.5] and back.grads[1] is None and back.grad_failure == failure
+    for wrong in ([1.0, 2.0], args[:1]):
+        with pytest.raises(wire.WireError):
+            wire.unpack_reply(packed, wrong)
 
 
 @pytest.mark.parametrize(
     ("position", "lie"),
-    [(2, [2]), (2, [-1]), (2, [True]), (2, "x"), (3, [0.0]), (4, -1), (4, 1.5), (5, True), (6, "text"), (7, 5), (8, None),
-     (9, "x"), (1, []), (1, [1, 2, 3, 4]), (1, ["E", "m", -5, ""]), (0, {"a": 1})],
+    [(2, [2]), (2, [-1]), (2, [True]), (2, "x"), (3, [0.0]), (4, -1), (4, 1.5), (5, True), (6, "text"), (7, 5),
+     (8, None), (9, "x"), (1, []), (1, [1, 2, 3, 4]), (1, ["E", "m", -5, ""]), (0, {"a": 1})],
 )  # fmt: skip
 def test_reply_that_lies_about_its_form_is_refused(position, lie):
     packed = wire.pack_reply(Reply(value=1.0))
     packed[position] = lie
     with pytest.raises(wire.WireError):
-        wire.unpack_reply(packed, 2)
+        wire.unpack_reply(packed, [1.5, 2.5])
 
 
 def test_characters_that_turn_text_around_are_taken_out():
@@ -176,7 +213,7 @@ def test_garbage_is_a_message_or_a_wire_error(body):
     assert isinstance(message, list) and isinstance(message[0], str)
 
 
-TAGS = st.sampled_from([*wire._UNPACK, "tensor", "float64", "bool", "x", "num", "sin", "ValueError"])
+TAGS = st.sampled_from([*wire.QUESTIONS, "tensor", "float64", "bool", "x", "num", "sin", "ValueError"])
 ANYTHING = st.recursive(
     PLAIN | TAGS | st.binary(max_size=16) | st.floats(),
     lambda inner: st.lists(inner, max_size=7) | st.tuples(TAGS, inner, inner).map(list),
@@ -188,16 +225,16 @@ ANYTHING = st.recursive(
 @settings(max_examples=200, deadline=None)
 def test_any_structure_is_a_value_or_a_wire_error(data):
     try:
-        wire.unpack_value(data)
+        wire.unpack_value(data, wire.QUESTIONS)
     except wire.WireError:
         pass
 
 
-@given(st.lists(ANYTHING, min_size=10, max_size=10))
+@given(st.lists(ANYTHING, min_size=12, max_size=12))
 @settings(max_examples=80, deadline=None)
 def test_any_list_is_a_reply_or_a_wire_error(data):
     try:
-        assert isinstance(wire.unpack_reply(data, 2), Reply)
+        assert isinstance(wire.unpack_reply(data, [1.5, 2.5]), Reply)
     except wire.WireError:
         pass
 
@@ -212,7 +249,7 @@ def test_damaged_replies_are_replies_or_wire_errors(data):
     try:
         message = wire.decode(bytes(frame))
         if len(message) == 3:
-            assert isinstance(wire.unpack_reply(message[2], 2), Reply)
+            assert isinstance(wire.unpack_reply(message[2], [1.5, 2.5]), Reply)
     except wire.WireError:
         pass
 

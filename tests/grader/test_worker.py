@@ -51,7 +51,8 @@ def test_cells_share_a_main_module_as_in_a_notebook(server):
 import pickle, sys
 class Thing: pass
 def double(x):
-    raise ValueError(__name__, sys.modules['__main__'].Thing is Thing, type(pickle.loads(pickle.dumps(Thing()))).__name__)"""
+    copied = pickle.loads(pickle.dumps(Thing()))
+    raise ValueError(__name__, sys.modules['__main__'].Thing is Thing, type(copied).__name__)"""
     assert told(server, cell) == "('__main__', True, 'Thing')"
 
 

@@ -6,8 +6,8 @@ from tests.grader.toys import DOUBLE, SLOPE, SQUARES
 HONEST = {
     "plain": [SLOPE, DOUBLE, SQUARES],
     "prints and warns": [
-        "import warnings, sys\nprint('hello'); warnings.warn('careful')",
-        SLOPE.replace("    return", "    print('slope', a); print('!', file=sys.stderr); warnings.warn('hm')\n    return"),
+        "import sys\nfrom warnings import warn\nprint('hello'); warn('careful')",
+        SLOPE.replace("    return", "    print('slope', a); print('!', file=sys.stderr); warn('')\n    return"),
         DOUBLE, SQUARES],
     "float32": [
         SLOPE.replace("dtype=torch.float64, ", ""), DOUBLE,
@@ -26,10 +26,11 @@ HONEST = {
         "import torch\nfrom torch.func import grad\ndef slope_at(f, a):\n"
         "    return grad(f)(torch.tensor(a, dtype=torch.float64)).item()", DOUBLE, SQUARES],
     "plots": [
-        "import matplotlib.pyplot as plt\n%matplotlib inline\nfig, ax = plt.subplots()\nax.plot([1, 2], [3, 4])\nplt.show()",
+        "import matplotlib.pyplot as plt\n%matplotlib inline\nfig, ax = plt.subplots()\nax.plot([1, 2])\nplt.show()",
         SLOPE, DOUBLE, SQUARES],
     "a slow loop": [
-        SLOPE, "def double(x):\n    total = 0.0\n    for _ in range(200_000):\n        total += 1e-5 * x\n    return total",
+        SLOPE,
+        "def double(x):\n    total = 0.0\n    for _ in range(200_000):\n        total += 1e-5 * x\n    return total",
         "import torch\ndef squares(x):\n    return torch.stack([entry * entry for entry in x])"],
     "helpers after their use": [
         "def double(x):\n    return helper(x) * 2", "def helper(x):\n    return x", SLOPE, SQUARES],
@@ -45,11 +46,13 @@ HONEST = {
     "threads": ["import torch\ntorch.set_num_threads(2)\na = torch.ones(600, 600)\n(a @ a).sum()", SLOPE,
                 "import torch\ndef double(x):\n    b = torch.ones(600, 600) @ torch.ones(600, 600)\n"
                 "    return 2 * x + 0 * float(b[0, 0])", SQUARES],
-    "main guard": [SLOPE, DOUBLE + "\n\nif __name__ == '__main__':\n    print(double(2))\nelse:\n    del double", SQUARES],
+    "main guard": [SLOPE, DOUBLE + "\n\nif __name__ == '__main__':\n    print(double(2))\nelse:\n    del double",
+                   SQUARES],
     "course helpers": [
         "from course_lib import check, hint, plots\nfrom course_lib import *\nimport course_lib\n"
         "import course_lib.plots as cp\nfrom course_lib.explore import tangent_zoom",
-        SLOPE, "check(slope_at)", "hint(slope_at)\nprogress()\ntangent_zoom(lambda x: x)\ncp.plot_tangent(abs, at=0.0)\n"
+        SLOPE, "check(slope_at)",
+        "hint(slope_at)\nprogress()\ntangent_zoom(lambda x: x)\ncp.plot_tangent(abs, at=0.0)\n"
         "if not check(slope_at).passed:\n    print('so far')\nwith course_lib.anything() as it:\n    it[0].go(x=1)",
         DOUBLE, SQUARES],
     "widgets": [
@@ -64,7 +67,8 @@ HONEST = {
         SLOPE, "class Doubler:\n    def __call__(self, x):\n        return 2 * x\ndouble = Doubler()", SQUARES],
     "a cached function": [SLOPE, "import functools\n@functools.cache\ndef double(x):\n    return 2 * x", SQUARES],
     "no_grad left on": ["import torch\ntorch.set_grad_enabled(False)", SLOPE, DOUBLE, SQUARES],
-    "a temporary file": [SLOPE, "from pathlib import Path\ndef double(x):\n    Path('note.txt').write_text(str(2 * x))\n"
+    "a temporary file": [SLOPE,
+                         "from pathlib import Path\ndef double(x):\n    Path('note.txt').write_text(str(2 * x))\n"
                                 "    return float(Path('note.txt').read_text())", SQUARES],
     "dataclasses": ["from dataclasses import dataclass\n@dataclass\nclass Two:\n    factor: float = 2.0",
                     SLOPE, "def double(x: float) -> float:\n    return Two().factor * x", SQUARES],

@@ -23,6 +23,7 @@ class Attack:
     code: str  # a cell
     outcome: set  # statuses of slope_at that are right
     score: float = 0.0
+    seconds: float = 8  # for one question, by the clock; processor time is one second for all
     says: str = ""  # what a failure's type or message, or the sentence, contains
 
 
@@ -128,14 +129,14 @@ time.sleep(0.2)
 return 0.0"""), {Status.REFUSED}),
     Attack("answers twice", body("""
 import msgpack, struct
-data = msgpack.packb(['reply', 2, [0.0, None, [], [], 1, 1, [], '', '', 0.0]])
+data = msgpack.packb(['reply', 2, [0.0, None, [], [], 1, 1, [], '', '', 0.0, [], None]])
 for number in range(3, 200):
     try: os.write(number, struct.pack('>I', len(data)) + data)
     except OSError: pass
 return 0.0"""), {Status.REFUSED, Status.WRONG}),
     Attack("says that arguments were changed that do not exist", body("""
 import msgpack, struct
-data = msgpack.packb(['reply', 2, [0.0, None, [99], [-1], 1, 1, [], '', '', 0.0]])
+data = msgpack.packb(['reply', 2, [0.0, None, [99], [-1], 1, 1, [], '', '', 0.0, [], None]])
 for number in range(3, 200):
     try: os.write(number, struct.pack('>I', len(data)) + data)
     except OSError: pass
@@ -177,7 +178,7 @@ while True:
     Attack("multiplies for ever", body("""
 m = torch.ones(3000, 3000)
 while True: m = m @ m"""), TIMED_OUT),
-    Attack("sleeps", body("time.sleep(1000)"), TIMED_OUT, says="no answer within"),
+    Attack("sleeps", body("time.sleep(1000)"), TIMED_OUT, seconds=2, says="no answer within"),
     Attack("waits for input", body("return float(input('slope? '))"), FAILED, says="EOFError"),
     Attack("ignores signals", body("""
 import signal
@@ -306,5 +307,6 @@ BROKEN_CELLS = {
     "ends in a prompt": "input('your name? ')",
     "nests deeply": "x = " + "(" * 1000 + ")" * 1000,
     "breaks print": "import sys; sys.stdout = sys.stderr = None",
-    "writes to the grader": "import os\nfor n in range(3, 100):\n    try: os.write(n, b'\\0\\0\\0\\1x')\n    except OSError: pass",
+    "writes to the grader": "import os\nfor n in range(3, 100):\n"
+                            "    try: os.write(n, b'\\0\\0\\0\\1x')\n    except OSError: pass",
 }

@@ -1,16 +1,18 @@
 """Whatever a submission does, it costs at most the exercise or the cell it does it in, and earns nothing."""
 
+from dataclasses import replace
+
 import pytest
 
 from course_lib.grader.sandbox import usage
 from course_lib.judge import Status
-from tests.grader.toys import DOUBLE, SLOPE, grade
+from tests.grader.toys import DOUBLE, QUICK, SLOPE, grade
 from tests.hostile.submissions import ATTACKS, BROKEN_CELLS
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_attack_has_its_outcome_and_the_exercise_beside_it_full_marks(server, attack):
-    verdicts = grade(server, attack.code, DOUBLE)
+    verdicts = grade(server, attack.code, DOUBLE, limits=replace(QUICK, question_seconds=attack.seconds))
     verdict = verdicts["slope_at"]
     assert verdict.status in attack.outcome, verdict
     assert verdict.score == attack.score

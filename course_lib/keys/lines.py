@@ -1,0 +1,20 @@
+"""Run our own lines in the order a student chose: for exercises that ask to sort lines."""
+
+import torch
+
+
+def run_lines(lines, labels):
+    """(printed, problem): the objects that the lines print, and what goes wrong in words, or None.
+
+    lines: label -> one line of our own code; labels: the order to run them in.
+    """
+    printed = []
+    names = {"torch": torch, "print": printed.append}
+    for position, label in enumerate(labels, start=1):
+        line = lines[str(label)]
+        try:
+            with torch.enable_grad():  # whatever the notebook has switched off
+                exec(line, names)
+        except Exception as error:
+            return printed, f"line {position} of your order, `{line}`, stops with {type(error).__name__}: {error}"
+    return printed, None
