@@ -28,6 +28,7 @@ from course_lib.grader import wire
 TIERS = ("none", "weak", "strong")
 ISOLATIONS = {"strong": ("namespaces", "fresh"), "weak": ("landlock",), "none": ("none",)}  # the fastest first
 ROOT = Path(__file__).resolve().parent.parent.parent
+PRIVATE = ("/dev/shm", "/tmp")  # every notebook has its own; nothing of ours can be seen there
 INSIDE = (
     "observe.py", "functions.py", "recipes.py", "grader/worker.py", "grader/wire.py", "grader/inert.py",
     "grader/jail.py", "grader/magics.py",
@@ -211,15 +212,16 @@ def environment(home):
 
 def command(tier, isolation, folder, descriptor):
     """The command line of the fork server; it holds no secret."""
+    inside = place_inside if tier == "strong" else str
     code = HOME if tier == "strong" else str(folder / "code")
-    extra = [str(path) for path in package_folders()]
+    extra = [inside(path) for path in package_folders()]
     start = (
         f"import sys; sys.path[:0] = [{code!r}]; sys.path += {extra!r}; "
         f"from course_lib.grader.worker import main; "
         f"main({descriptor}, {isolation!r}, {readable(folder)!r}, {list(course_lib.__all__)!r})"
     )
     # -s -P and a clean environment are -I, except that the seed of hashes is ours: the same order in every run.
-    python = [sys.executable, "-s", "-P", "-B", "-c", start]
+    python = [inside(sys.executable), "-s", "-P", "-B", "-c", start]
     return [*bubblewrap(folder), *python] if tier == "strong" else python
 
 
@@ -234,11 +236,11 @@ def bubblewrap(folder):
     if any(ROOT.is_relative_to(path) for path in visible):
         words += ["--tmpfs", str(ROOT)]
     for path in python_folders():
-        words += ["--ro-bind", path, path]
+        words += ["--ro-bind", path, place_inside(path)]
     words += ["--ro-bind", str(folder / "code"), HOME, "--proc", "/proc", "--dev", "/dev"]
     if os.path.isdir("/proc/sys"):
         words += ["--ro-bind", "/proc/sys", "/proc/sys"]  # bubblewrap leaves it writable, and root's is then root's
-    for place in ("/dev/shm", "/tmp"):
+    for place in PRIVATE:
         words += ["--size", str(16 * MIB), "--tmpfs", place]
     return [*words, "--chdir", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/"]
 
@@ -246,7 +248,17 @@ def bubblewrap(folder):
 def readable(folder):
     """What Landlock leaves open."""
     devices = ["/dev/null", "/dev/urandom", "/dev/zero", "/proc/self", "/proc/cpuinfo", "/proc/meminfo"]
-    return [*SYSTEM, *python_folders(), str(folder / "code"), *devices]
+    pythons = {*python_folders(), *map(place_inside, python_folders())}
+    return [*SYSTEM, *sorted(pythons), str(folder / "code"), *devices]
+
+
+def place_inside(path):
+    """Where a file of this Python is seen behind the wall: as it is, but not below what is private there."""
+    path = str(path)
+    for hidden in PRIVATE:
+        if path.startswith(f"{hidden}/"):
+            return f"/python{path}"
+    return path
 
 
 def python_folders():

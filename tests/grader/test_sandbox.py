@@ -95,3 +95,9 @@ def test_nothing_is_left_when_the_server_is_closed(tier):
     channel.close()
     assert not folder.exists()
     assert not [pid for pid in pids if sandbox.running(pid)]
+
+
+def test_a_python_in_a_folder_that_is_private_inside_is_seen_elsewhere():
+    assert sandbox.place_inside("/tmp/course/.venv/bin/python") == "/python/tmp/course/.venv/bin/python"
+    assert sandbox.place_inside("/usr/bin/python3") == "/usr/bin/python3"
+    assert sandbox.place_inside("/tmpfiles/python") == "/tmpfiles/python"
