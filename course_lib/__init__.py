@@ -8,7 +8,9 @@ import importlib
 _HOMES = {
     "check": "selfcheck", "hint": "selfcheck", "progress": "selfcheck",
     "attempt": "quiz", "exit_ticket": "quiz", "fill": "quiz", "predict": "quiz", "recall": "quiz", "reveal": "quiz",
-    "derivative_detective": "explore", "shape_lens": "explore", "tangent_zoom": "explore",
+    "shape_lens": "explore_00", "derivative_detective": "explore_01", "tangent_zoom": "explore_01",
+    "compass_on_a_hill": "explore_02",
+    "plot_contour": "plots_fields", "plot_descent": "plots_fields", "plot_slices": "plots_fields",
     "plot_function": "plots", "plot_remainder": "plots", "plot_secants": "plots", "plot_step_error": "plots",
     "plot_tangent": "plots", "plot_with_derivative": "plots", "plot_zoom": "plots",
     "Formula": "formula",

@@ -1,28 +1,29 @@
-"""Make a picture move: Explorer(scene, x=Slider(-3, 3, 1/16)) turns a Matplotlib figure into a live view.
+"""Make a picture move: Explorer(scene, x=Slider(-3, 3, 1/16)) turns a Matplotlib figure into a live view, and
+Filmstrip does so with pictures drawn beforehand.
 
 A Scene is an ordinary figure, the few artists in it that move, and update(**values), which moves them and returns a
 sentence. From it come the live view (the fixed part is drawn once, per event only the movers are drawn again, as SVG on
 top), the stored picture, the text for screen readers and nbval, and what the tests look at. Only core ipywidgets.
 """
 
-import ast
 import html
-import io
 import itertools
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import partial
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from course_lib import theme
-from course_lib.theme import number, scientific
+from course_lib import svg, theme
+from course_lib.controls import Choice, LogSlider, Record, Slider, Text, Unclear, literal
+
+__all__ = [
+    "Choice", "Explorer", "Filmstrip", "LogSlider", "Record", "Scene", "Slider", "Task", "Text", "Unclear", "literal",
+]  # fmt: skip
 
 _counter = itertools.count(1)
+MOST_FRAMES = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,158 +44,6 @@ class Task:
 
     text: str
     done: Callable[[Mapping], bool | str]
-
-
-class Unclear(ValueError):
-    """What was typed or chosen has no picture; the text is the sentence to show."""
-
-
-# --- controls ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Slider:
-    """Numbers from low to high. Steps that are binary fractions (1/16) are read out as they are; 0.1 is not."""
-
-    low: float
-    high: float
-    step: float
-    value: float | None = None
-    label: str | None = None
-
-    @property
-    def start(self):
-        return self.low if self.value is None else float(self.value)
-
-    def check(self, value):
-        value = float(value)
-        if not self.low <= value <= self.high:
-            raise ValueError(f"must lie between {number(self.low)} and {number(self.high)}, got {number(value)}")
-        return value
-
-    def text(self, value):
-        return number(value, 4)
-
-    def widget(self, label, em, value):
-        import ipywidgets
-
-        # the widget shows what its step can show: an odd start such as 0.7 is kept until the handle moves
-        return ipywidgets.FloatSlider(
-            value=value, min=self.low, max=self.high, step=self.step, description=label, continuous_update=True,
-            readout_format=f".{_decimals(self.step)}f", **_look(em),
-        )
-
-
-@dataclass(frozen=True)
-class LogSlider:
-    """Powers of ten from low to high, per_decade stops each: the handle moves evenly, the value by factors."""
-
-    low: float
-    high: float
-    per_decade: int = 4
-    value: float | None = None
-    label: str | None = None
-
-    @property
-    def stops(self):
-        first, last = (round(math.log10(end) * self.per_decade) for end in (self.low, self.high))
-        return tuple(float(f"{10 ** (k / self.per_decade):.2e}") for k in range(first, last + 1))
-
-    @property
-    def start(self):
-        return self.check(self.low if self.value is None else self.value)
-
-    def check(self, value):
-        """The nearest stop."""
-        value = float(value)
-        if not self.stops[0] * 0.99 <= value <= self.stops[-1] * 1.01:
-            raise ValueError(f"must lie between {self.text(self.low)} and {self.text(self.high)}, got {number(value)}")
-        return min(self.stops, key=lambda stop: abs(math.log(stop / value)))
-
-    def text(self, value):
-        return number(value, 2) if 0.01 <= value < 1e5 else scientific(value)
-
-    def widget(self, label, em, value):
-        import ipywidgets
-
-        return ipywidgets.SelectionSlider(
-            options=[(self.text(stop), stop) for stop in self.stops], value=value, description=label,
-            continuous_update=True, **_look(em),
-        )
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of a few texts."""
-
-    options: Sequence[str]
-    value: str | None = None
-    label: str | None = None
-
-    @property
-    def start(self):
-        return self.options[0] if self.value is None else self.value
-
-    def check(self, value):
-        if value not in self.options:
-            raise ValueError(f"must be one of {', '.join(self.options)}, got {str(value)[:40]!r}")
-        return value
-
-    def text(self, value):
-        return value
-
-    def widget(self, label, em, value):
-        import ipywidgets
-
-        look = _look(em)
-        look["layout"] = {"width": "max-content", "max_width": "100%", "display": "flex", "flex_flow": "row nowrap"}
-        look["style"]["button_width"] = "auto"
-        return ipywidgets.ToggleButtons(options=list(self.options), value=value, description=label, **look)
-
-
-@dataclass(frozen=True)
-class Text:
-    """Typed text, taken when Enter is pressed or the field is left. clears_with: controls that empty it when moved."""
-
-    value: str = ""
-    label: str | None = None
-    placeholder: str = ""
-    clears_with: Sequence[str] = ()
-
-    @property
-    def start(self):
-        return self.value
-
-    def check(self, value):
-        return str(value)
-
-    def text(self, value):
-        return repr(value)
-
-    def widget(self, label, em, value):
-        import ipywidgets
-
-        return ipywidgets.Text(
-            value=value, description=label, placeholder=self.placeholder, continuous_update=False, **_look(em)
-        )
-
-
-def _decimals(step):
-    """Digits that show every step: 1/16 needs four, capped at three so that the readout stays narrow."""
-    return next((d for d in range(3) if math.isclose(step, round(step, d))), 3)
-
-
-def _look(em):
-    """Size of a control whose label may take that many em."""
-    return {"layout": {"width": "300px", "max_width": "100%"}, "style": {"description_width": f"{em}em"}}
-
-
-def literal(text, wanted):
-    """What a student typed as a Python literal; Unclear with one sentence that says what was wanted."""
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        raise Unclear(f"{text.strip()[:30]!r} cannot be read: type {wanted}.") from None
 
 
 # --- the explorer --------------------------------------------------------------------------------------------------
@@ -234,13 +83,17 @@ class Explorer:
                 raise type(error)(f"{key} {error}.") from None
         changed = {key for key, value in checked.items() if value != self._values[key]}
         for key, control in self.controls.items():
-            if key not in checked and changed & set(getattr(control, "clears_with", ())):
+            if key not in checked and changed & set(control.clears_with):
                 checked[key] = control.start
         self._values.update(checked)
         self._refresh()
         if self._view:
             self._view.follow()
         return self
+
+    def press(self, key):
+        """Press the button of a Record."""
+        return self.set(**{key: self.controls[key].pressed(self._values[key], self._values)})
 
     def at(self, **values):
         """Move there and return the scene's Figure."""
@@ -250,18 +103,21 @@ class Explorer:
     @property
     def widget(self):
         if self._view is None:
-            self._view = _View(self)
+            self._view = self._make_view()
         return self._view.widget
+
+    def _make_view(self):
+        return _View(self)
 
     def background(self):
         """Everything that does not move, as SVG for a page."""
         with theme.style(), matplotlib.rc_context({"svg.hashsalt": self._salt}):
-            return background(self.scene.figure, self._movers)
+            return svg.background(self.scene.figure, self._movers)
 
     def overlay(self):
         """What moves, as SVG for a page, in the background's coordinates; it carries the sentence as its name."""
-        with _settings({"svg.hashsalt": self._salt, "svg.fonttype": "none"}):
-            return overlay(self.scene.figure, [] if self.failed else self._movers, self.text)
+        with svg.settings({"svg.hashsalt": self._salt, "svg.fonttype": "none"}):
+            return svg.overlay(self.scene.figure, [] if self.failed else self._movers, self.text)
 
     def _refresh(self):
         try:
@@ -293,7 +149,7 @@ class Explorer:
         return f"{self.name} with {shown}: {self.text}"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        with _hidden(self._movers if self.failed else []):
+        with svg.hidden(self._movers if self.failed else []):
             data, metadata = theme.bundle(self.scene.figure, self.text, caption=True)
         data["text/plain"] = repr(self)
         try:
@@ -303,6 +159,57 @@ class Explorer:
         if isinstance(view, tuple):
             view = view[0]
         return {key: value for key, value in view.items() if key != "text/plain"} | data, metadata
+
+
+class Filmstrip(Explorer):
+    """An explorer with one control, all of whose pictures are drawn beforehand: it moves even without a kernel.
+
+    The control is a Slider, LogSlider or Choice with at most MOST_FRAMES stops; values are taken to the nearest stop.
+    With play=True a button beside it runs through the pictures once, and only when it is pressed.
+    """
+
+    def __init__(self, scene, *, name="filmstrip", tasks=(), play=False, **controls):
+        if len(controls) != 1:
+            raise TypeError(f"{name}: a filmstrip has one control, got {len(controls)}.")
+        ((self.key, control),) = controls.items()
+        self.stops, self.play = getattr(control, "stops", ()), play
+        if not 2 <= len(self.stops) <= MOST_FRAMES:
+            raise ValueError(
+                f"{name}: a filmstrip needs a control with 2 to {MOST_FRAMES} stops, {self.key} has {len(self.stops)}."
+            )
+        super().__init__(scene, name=name, tasks=tasks, **controls)
+        self.set(**{self.key: control.start})
+
+    def set(self, **values):
+        if self.key in values:
+            checked = self.controls[self.key].check(values[self.key])
+            values[self.key] = self.stops[self.index_of(checked)]
+        return super().set(**values)
+
+    def index_of(self, value):
+        """Number of the stop nearest to value."""
+        if value in self.stops:
+            return self.stops.index(value)
+        return min(range(len(self.stops)), key=lambda i: abs(self.stops[i] - value))
+
+    def frames(self):
+        """(overlay, sentence) for each stop; afterwards the scene shows the present value again."""
+        done, self.tasks, tasks = self.done, (), self.tasks  # drawing a picture reaches no task
+        now, frames = self._values[self.key], []
+        try:
+            for stop in self.stops:
+                self._values[self.key] = stop
+                self._refresh()
+                frames.append((self.overlay(), self.text))
+        finally:
+            self.tasks, self.done, self._values[self.key] = tasks, done, now
+            self._refresh()
+        return frames
+
+    def _make_view(self):
+        import ipywidgets
+
+        return _StripView(self) if hasattr(ipywidgets, "Stack") else _View(self)  # Stack came with ipywidgets 8
 
 
 @dataclass
@@ -321,23 +228,17 @@ class _View:
         em = round(0.52 * max(map(len, labels.values()), default=0) + 1, 1)
         for key, control in self.explorer.controls.items():
             self.controls[key] = control.widget(labels[key], em, values[key])
-            self.controls[key].observe(self.moved, names="value")
+            control.listen(self.controls[key], partial(self.moved, key), partial(self.explorer.press, key))
         self.front, self.sentence = _cell(ipywidgets), ipywidgets.HTML()
         self.tasks = ipywidgets.HTML()
-        back = _cell(ipywidgets, self.explorer.background())
-        stage = ipywidgets.GridBox(
-            [back, self.front], layout={"grid_template_columns": "minmax(0, max-content)", "overflow": "hidden"}
-        )
-        rows = ipywidgets.HBox(list(self.controls.values()), layout={"flex_flow": "row wrap", "overflow": "visible"})
-        parts = [rows, stage, self.sentence] + [self.tasks] * bool(self.explorer.tasks)
-        self.widget = ipywidgets.VBox(parts)
+        parts = [_row(self.controls.values()), _stage(self.explorer, self.front), self.sentence]
+        self.widget = ipywidgets.VBox(parts + [self.tasks] * bool(self.explorer.tasks))
         self.paint()
 
-    def moved(self, change):
+    def moved(self, key, value):
         if not self.following:
-            key = next(key for key, widget in self.controls.items() if widget is change["owner"])
             try:
-                self.explorer.set(**{key: change["new"]})
+                self.explorer.set(**{key: value})
             except (TypeError, ValueError) as error:
                 self.sentence.value = _sentence(str(error))
 
@@ -346,8 +247,7 @@ class _View:
         self.following = True
         try:
             for key, value in self.explorer.values.items():
-                if self.controls[key].value != value:
-                    self.controls[key].value = value
+                self.explorer.controls[key].show(self.controls[key], value)
         finally:
             self.following = False
         self.paint()
@@ -359,9 +259,61 @@ class _View:
             self.tasks.value = _tasks(self.explorer.task_lines())
 
 
+class _StripView:
+    """The widgets of one filmstrip: slider, pictures and sentences are linked in the page itself."""
+
+    def __init__(self, strip):
+        import ipywidgets
+
+        self.strip, control = strip, strip.controls[strip.key]
+        at, label = strip.index_of(strip.values[strip.key]), control.label or strip.key
+        frames = strip.frames()
+        self.slider = ipywidgets.SelectionSlider(
+            options=[(control.text(stop), i) for i, stop in enumerate(strip.stops)], index=at, description=label,
+            continuous_update=True, layout={"width": "340px", "max_width": "100%"},
+            style={"description_width": f"{0.52 * len(label) + 1:.1f}em"},
+        )
+        pictures = ipywidgets.Stack([_cell(ipywidgets, drawn) for drawn, _ in frames], selected_index=at, layout=_AREA)
+        sentences = ipywidgets.Stack([ipywidgets.HTML(_sentence(text)) for _, text in frames], selected_index=at)
+        self.tasks = ipywidgets.HTML()
+        self.links = [ipywidgets.jslink((self.slider, "index"), (stack, "selected_index"))
+                      for stack in (pictures, sentences)]
+        controls = [self.slider]
+        if strip.play:
+            play = ipywidgets.Play(value=at, max=len(frames) - 1, interval=300, show_repeat=False)
+            self.links.append(ipywidgets.jslink((play, "value"), (self.slider, "index")))
+            controls.append(play)
+        parts = [_row(controls), _stage(strip, pictures), sentences] + [self.tasks] * bool(strip.tasks)
+        self.widget = ipywidgets.VBox(parts)
+        self.slider.observe(lambda change: strip.set(**{strip.key: strip.stops[change["new"]]}), names="index")
+        self.follow()
+
+    def follow(self):
+        self.slider.index = self.strip.index_of(self.strip.values[self.strip.key])
+        if self.strip.tasks:
+            self.tasks.value = _tasks(self.strip.task_lines())
+
+
+_AREA = {"grid_area": "1 / 1 / 2 / 2", "margin": "0", "min_width": "0"}
+
+
 def _cell(ipywidgets, value=""):
     """One layer of the picture: both layers lie in the same grid cell."""
-    return ipywidgets.HTML(value, layout={"grid_area": "1 / 1 / 2 / 2", "margin": "0", "min_width": "0"})
+    return ipywidgets.HTML(value, layout=_AREA)
+
+
+def _stage(explorer, front):
+    """The picture: what moves lies on what does not."""
+    import ipywidgets
+
+    layout = {"grid_template_columns": "minmax(0, max-content)", "overflow": "hidden"}
+    return ipywidgets.GridBox([_cell(ipywidgets, explorer.background()), front], layout=layout)
+
+
+def _row(controls):
+    import ipywidgets
+
+    return ipywidgets.HBox(list(controls), layout={"flex_flow": "row wrap", "overflow": "visible"})
 
 
 def _sentence(text):
@@ -375,102 +327,3 @@ def _sentence(text):
 def _tasks(lines):
     rows = "".join(f'<div style="padding-left:1.3em;text-indent:-1.3em">{html.escape(line)}</div>' for line in lines)
     return f'<div class="course-tasks" style="line-height:1.6;white-space:normal;max-width:56em">{rows}</div>'
-
-
-# --- two layers of SVG ---------------------------------------------------------------------------------------------
-
-_text_sizes = {}
-NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
-
-
-@contextmanager
-def _settings(wanted):
-    """Context with some rcParams changed; rc_context copies all of them, which every event would pay for."""
-    before = {key: matplotlib.rcParams[key] for key in wanted}
-    try:
-        matplotlib.rcParams.update(wanted)
-        yield
-    finally:
-        matplotlib.rcParams.update(before)
-
-
-class _hidden:
-    """Context in which artists are invisible."""
-
-    def __init__(self, artists):
-        self.shown = [artist for artist in artists if artist.get_visible()]
-
-    def __enter__(self):
-        for artist in self.shown:
-            artist.set_visible(False)
-
-    def __exit__(self, *error):
-        for artist in self.shown:
-            artist.set_visible(True)
-
-
-def background(figure, movers):
-    """Everything but the movers, as a transparent SVG fragment. Animated artists are saved too, so they are hidden."""
-    with _hidden(movers):
-        return inline(_saved(figure), 'aria-hidden="true"')
-
-
-def overlay(figure, movers, sentence=""):
-    """Only the movers, in the background's coordinates; the figure's dpi must be 72."""
-    try:
-        svg = drawn_alone(figure, movers)
-    except (ImportError, AttributeError, TypeError):  # RendererSVG is no promise of Matplotlib's: slower, but public
-        svg = saved_alone(figure, movers)
-    return inline(svg, f'role="img" aria-label="{html.escape(sentence)}"', "pointer-events:none;")
-
-
-def drawn_alone(figure, movers):
-    """The movers as an SVG document, by the renderer itself: 2 ms."""
-    out = io.StringIO()
-    renderer = _renderer()(figure.bbox.width, figure.bbox.height, out, image_dpi=72, metadata=NO_METADATA)
-    for mover in movers:
-        mover.draw(renderer)
-    renderer.finalize()
-    return out.getvalue()
-
-
-@cache
-def _renderer():
-    """Matplotlib's SVG renderer, remembering how large a text is: measuring is most of what drawing a text costs."""
-    from matplotlib.backends.backend_svg import RendererSVG
-
-    class Remembering(RendererSVG):
-        def get_text_width_height_descent(self, s, prop, ismath):
-            key = s, hash(prop), ismath
-            if key not in _text_sizes:
-                if len(_text_sizes) > 2000:
-                    _text_sizes.clear()
-                _text_sizes[key] = super().get_text_width_height_descent(s, prop, ismath)
-            return _text_sizes[key]
-
-    return Remembering
-
-
-def saved_alone(figure, movers):
-    """The same by savefig with everything else invisible: 20 ms."""
-    keep = set(movers)
-    others = [artist for ax in figure.axes for artist in ax.get_children() if artist not in keep]
-    others += [artist for artist in figure.get_children() if artist not in keep and artist not in figure.axes]
-    with _hidden(others):
-        return _saved(figure)
-
-
-def _saved(figure):
-    out = io.StringIO()
-    figure.savefig(out, format="svg", transparent=True, metadata=NO_METADATA)
-    return out.getvalue()
-
-
-def inline(svg, attributes="", style=""):
-    """SVG document -> fragment for a page: no prolog, no page-wide style rule; ink and font are the page's own."""
-    svg = svg[svg.index("<svg"):]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
-    svg = re.sub(r"<defs>\s*</defs>", "", svg)
-    svg = svg.replace("'DejaVu Sans'", "var(--jp-ui-font-family, 'DejaVu Sans'), 'DejaVu Sans'")
-    style = f"{style}display:block;max-width:100%;height:auto;stroke-linejoin:round;stroke-linecap:butt"
-    return svg.replace("<svg ", f'<svg {attributes} style="{style}" ', 1).replace(theme.INK, "currentColor")

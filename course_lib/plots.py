@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from course_lib import theme
+from course_lib.arguments import dtypes_of, inside, number_of, numbers_of, range_of
 from course_lib.formula import Formula, as_function, plain
 from course_lib.slopes import breaks, derivatives, predicted_steps, smoothed_minimum, step_errors
-from course_lib.theme import number
+from course_lib.theme import axes_for, describe, number
 
 POINTS = 400  # even, so that a range that is symmetric about a kink has no point on it
 DEFAULT_RANGE = (-3, 3)
@@ -25,12 +26,12 @@ def plot_function(f, over=DEFAULT_RANGE, ax=None):
     """f over the range (low, high)."""
     name, x, rows = _curves(f, over, order=1, needed=0)
     gaps, height = _gaps(x, rows), rows[0]
-    ax = _axes(ax)
+    ax = axes_for(ax)
     ax.plot(*_broken(x, height, gaps[0]), label=name, **theme.FUNCTION)
     _frame(ax, x, rows[:1], gaps)
     theme.legend_above(ax)
     finite = height[np.isfinite(height)]
-    return _describe(
+    return describe(
         ax, f"{name} for x from {number(x[0])} to {number(x[-1])}: heights from {number(finite.min())} to "
         f"{number(finite.max())} here{_places('; f breaks off', x, gaps[0])}."
     )
@@ -41,10 +42,10 @@ def plot_with_derivative(f, over=DEFAULT_RANGE, at=(), second=False, ax=None):
 
     Jumps and poles are gaps, not vertical lines.
     """
-    places = [_inside(place, over) for place in _numbers(at, "at")]
+    places = [inside(place, over) for place in numbers_of(at, "at")]
     f_name, x, rows = _curves(f, over, order=3 if second else 2, needed=2 if second else 1)
     gaps, count = _gaps(x, rows), 3 if second else 2
-    ax = _axes(ax)
+    ax = axes_for(ax)
     roles, labels = (theme.FUNCTION, theme.DERIVATIVE, theme.SECOND), (f_name, "f′", "f″")
     for i in range(count):
         ax.plot(*_broken(x, rows[i], gaps[i]), label=labels[i], **roles[i])
@@ -58,34 +59,34 @@ def plot_with_derivative(f, over=DEFAULT_RANGE, at=(), second=False, ax=None):
     names = f"{f_name} with f′ and f″" if second else f"{f_name} with f′"
     breaking = _places("; f breaks off", x, gaps[0]) + _places("; f′ jumps", x, _without(gaps[1], gaps[0]))
     body = "".join(f"; {part}" for part in parts)
-    return _describe(ax, f"{names} for x from {number(x[0])} to {number(x[-1])}{body}{breaking}.")
+    return describe(ax, f"{names} for x from {number(x[0])} to {number(x[-1])}{body}{breaking}.")
 
 
 def plot_tangent(f, at, over=DEFAULT_RANGE, ax=None):
     """f and its tangent at x = at."""
-    place = _inside(_number(at, "at"), over)
+    place = inside(number_of(at, "at"), over)
     name, x, rows = _curves(f, over, order=1)
     height, slope = derivatives(f, [place], 1)[:, 0].tolist()
-    ax = _axes(ax)
+    ax = axes_for(ax)
     gaps = _gaps(x, rows)
     ax.plot(*_broken(x, rows[0], gaps[0]), label=name, **theme.FUNCTION)
     _frame(ax, x, rows[:1], gaps)
     ax.plot(x, height + slope * (x - place), label=f"tangent, slope {number(slope)}", **theme.TANGENT)
     ax.plot([place], [height], **theme.POINT)
     theme.legend_above(ax)
-    return _describe(
+    return describe(
         ax, f"{name} and its tangent at x = {number(place)}: the height is {number(height)}, the slope {number(slope)}."
     )
 
 
 def plot_secants(f, at, hs=(1, 0.5, 0.1), over=DEFAULT_RANGE, ax=None):
     """f, its secants through x = at and x = at + h for each h, and the tangent that they turn into."""
-    place, steps = _inside(_number(at, "at"), over), _numbers(hs, "hs")
+    place, steps = inside(number_of(at, "at"), over), numbers_of(hs, "hs")
     if not steps or 0 in steps:
         raise ValueError("hs must hold at least one step h, and a secant needs h ≠ 0.")
     name, x, rows = _curves(f, over, order=1)
     height, slope = derivatives(f, [place], 1)[:, 0].tolist()
-    ax = _axes(ax, top=0.22 + 0.2 * math.ceil((len(steps) + 2) / 3))
+    ax = axes_for(ax, top=0.22 + 0.2 * math.ceil((len(steps) + 2) / 3))
     gaps = _gaps(x, rows)
     ax.plot(*_broken(x, rows[0], gaps[0]), label=name, **theme.FUNCTION)
     _frame(ax, x, rows[:1], gaps)
@@ -101,7 +102,7 @@ def plot_secants(f, at, hs=(1, 0.5, 0.1), over=DEFAULT_RANGE, ax=None):
     ax.plot(x, height + slope * (x - place), label=f"tangent, slope {number(slope)}", **theme.TANGENT)
     ax.plot([place], [height], **theme.POINT)
     theme.legend_above(ax, columns=3)
-    return _describe(
+    return describe(
         ax, f"{name}: secant slopes from x = {number(place)}: {', '.join(parts)}; the tangent has {number(slope)}."
     )
 
@@ -112,7 +113,7 @@ def plot_zoom(f, at, zooms=(1, 10, 100, 1000)):
     The bend of a panel is how far the curve leaves the straight line between the panel's edges, in percent of half the
     panel's width: a smooth curve loses it, a corner keeps it.
     """
-    place, factors = _number(at, "at"), _numbers(zooms, "zooms")
+    place, factors = number_of(at, "at"), numbers_of(zooms, "zooms")
     if not factors or min(factors) <= 0:
         raise ValueError("zooms must hold at least one magnification above 0, for example (1, 10, 100).")
     name = label_of(f)
@@ -149,10 +150,10 @@ def plot_step_error(f, at, dtypes=(torch.float32, torch.float64), ax=None):
     The best measured h of each curve is marked. The sentence gives the h where cutting off and rounding should balance:
     that is the same on every machine, rounding itself is not.
     """
-    place = _number(at, "at")
-    dtypes = _dtypes(dtypes)
+    place = number_of(at, "at")
+    dtypes = dtypes_of(dtypes)
     name = label_of(f)
-    ax = _axes(ax, height=4, left=0.8, top=0.62)
+    ax = axes_for(ax, height=4, left=0.8, top=0.62)
     ax.set(xscale="log", yscale="log")
     parts, floor = [], None
     steps = 10.0 ** np.arange(-12, 0.01, 0.25)
@@ -181,29 +182,29 @@ def plot_step_error(f, at, dtypes=(torch.float32, torch.float64), ax=None):
     ax.set(xlabel="step h", ylabel="error of the slope", xlim=(steps[0], 1.3))
     ax.set_ylim(bottom=floor / 2)
     theme.legend_above(ax, columns=2)
-    return _describe(ax, f"Error of difference quotients of {name} at x = {number(place)}; best h: {', '.join(parts)}.")
+    return describe(ax, f"Error of difference quotients of {name} at x = {number(place)}; best h: {', '.join(parts)}.")
 
 
 def plot_remainder(f, at, ax=None):
     """|f(a + dx) − f(a) − f′(a)·dx|, what the tangent leaves over, against dx, log-log, with a line of slope 2."""
-    place, name = _number(at, "at"), label_of(f)
+    place, name = number_of(at, "at"), label_of(f)
     steps = 10.0 ** np.arange(-4, 0.01, 0.125)
     height, slope = derivatives(f, [place], 1)[:, 0].tolist()
     left = np.abs(derivatives(f, place + steps, 0)[0].numpy() - height - slope * steps)
     noise = 8 * np.finfo(float).eps * (abs(height) + np.abs(slope * steps))
-    ax = _axes(ax, left=0.8)
+    ax = axes_for(ax, left=0.8)
     ax.set(xscale="log", yscale="log", xlim=(steps[0], steps[-1]), xlabel="dx", ylabel="left over by the tangent")
     real = np.isfinite(left) & (left > noise)
     if not real.any():
         ax.text(0.5, 0.5, "nothing is left over", transform=ax.transAxes, ha="center")
-        return _describe(ax, f"{name} at x = {number(place)}: the tangent leaves nothing over, f is straight here.")
+        return describe(ax, f"{name} at x = {number(place)}: the tangent leaves nothing over, f is straight here.")
     ax.plot(steps[real], left[real], label="|f(a + dx) − f(a) − f′(a)·dx|", **theme.FUNCTION)
     last = np.flatnonzero(real)[-1]
     guide = left[last] * (steps / steps[last]) ** 2
     ax.plot(steps, guide, label="slope 2", **{**theme.GUIDE, "linestyle": (0, (6, 3))})
     theme.legend_above(ax)
     tenth, hundredth = (derivatives(f, [place + d], 0)[0, 0].item() - height - slope * d for d in (0.1, 0.01))
-    return _describe(
+    return describe(
         ax, f"{name} at x = {number(place)}: the tangent leaves {number(abs(tenth), 2)} over at dx = 0.1 and "
         f"{number(abs(hundredth), 2)} at dx = 0.01."
     )
@@ -226,7 +227,7 @@ def label_of(f):
 
 def _curves(f, over, order, needed=None):
     """Name of f, places as an array, and the rows of derivatives() as an array."""
-    low, high = _range(over)
+    low, high = range_of(over)
     x = np.linspace(low, high, POINTS)
     try:
         rows = derivatives(f, x, order).numpy()
@@ -237,15 +238,6 @@ def _curves(f, over, order, needed=None):
     if not np.isfinite(rows[0]).any():
         raise ValueError(f"f has no finite value for x from {number(low)} to {number(high)}: choose another range.")
     return label_of(f), x, rows
-
-
-def _axes(ax, **layout):
-    return theme.figure(**layout).axes[0] if ax is None else ax
-
-
-def _describe(ax, sentence):
-    ax.description = sentence
-    return ax
 
 
 def _broken(x, y, where):
@@ -339,59 +331,3 @@ def _short(dtype):
 
 def _about(step):
     return "the larger the better" if step is None else f"near {theme.scientific(step, 1)}"
-
-
-# --- what was asked for ----------------------------------------------------------------------------------------------
-
-
-def _range(over):
-    low, high = _pair(over)
-    if not low < high:
-        raise ValueError(f"over must be a range (low, high) with low < high, got ({number(low)}, {number(high)}).")
-    return low, high
-
-
-def _pair(over):
-    try:
-        low, high = (float(end) for end in over)
-    except (TypeError, ValueError):
-        raise TypeError(f"over must be a pair of numbers such as (-3, 3), got {str(over)[:40]!r}.") from None
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError("over must be a range of finite numbers.")
-    return low, high
-
-
-def _inside(place, over):
-    low, high = _range(over)
-    if not low <= place <= high:
-        raise ValueError(f"at = {number(place)} lies outside of the range from {number(low)} to {number(high)}.")
-    return place
-
-
-def _number(value, name):
-    try:
-        value = float(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"{name} must be a number, got {str(value)[:40]!r}.") from None
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be a finite number.")
-    return value
-
-
-def _numbers(values, name):
-    if isinstance(values, int | float):
-        values = (values,)
-    try:
-        return tuple(_number(value, name) for value in values)
-    except TypeError:
-        raise TypeError(f"{name} must be a number or a list of numbers, got {str(values)[:40]!r}.") from None
-
-
-def _dtypes(dtypes):
-    dtypes = (dtypes,) if isinstance(dtypes, torch.dtype) else tuple(dtypes)
-    for dtype in dtypes:
-        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-            raise TypeError(f"dtypes must be floating-point dtypes such as torch.float32, got {dtype!r}.")
-    if not dtypes:
-        raise ValueError("dtypes must hold at least one dtype.")
-    return dtypes

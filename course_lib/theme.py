@@ -30,8 +30,13 @@ DERIVATIVE = _role(color="#D55E00", linestyle="--", linewidth=2)
 SECOND = _role(color="#A87200", linestyle="-.", linewidth=1.6)
 TANGENT = _role(color="#009E73", linestyle="-", linewidth=2)
 SECANT = _role(color="#B5568D", linestyle=":", linewidth=2.2)
+CURVES = (FUNCTION, DERIVATIVE, SECANT, SECOND, TANGENT)  # for several of a kind
 GUIDE = _role(color=GRID, linestyle="-", linewidth=0.9)
 POINT = _role(color="#009E73", linestyle="none", marker="o", markersize=7)
+
+# The sign of a number has a colour, but never alone: cells hold the number, ribbons have a line style.
+POSITIVE = _role(color="#D55E00", linestyle="-")
+NEGATIVE = _role(color="#0072B2", linestyle=(0, (1.2, 0.6)))
 
 STYLE = MappingProxyType({
     "axes.axisbelow": True,
@@ -106,6 +111,17 @@ def figure(rows=1, columns=1, width=6, height=3.5, *, left=0.62, top=0.42, gap=0
     return made
 
 
+def axes_for(ax, **layout):
+    """ax, or the axes of a new figure()."""
+    return figure(**layout).axes[0] if ax is None else ax
+
+
+def describe(ax, sentence):
+    """The Axes or Panels, knowing their sentence."""
+    ax.description = sentence
+    return ax
+
+
 def legend_above(ax, columns=4):
     """A legend in rows above the axes, where it cannot cover a curve."""
     with style():
@@ -168,6 +184,11 @@ def show(figure, sentence):
     data, metadata = bundle(figure, sentence)
     display({"image/png": data.pop("image/png")}, metadata=metadata, raw=True)
     display({"text/markdown": markdown(sentence), **data}, raw=True)
+
+
+def index(i):
+    """A subscript: x + index(12) is x₁₂."""
+    return str(i).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
 def markdown(sentence):

@@ -10,7 +10,7 @@ import matplotlib
 import pytest
 
 from course_lib import live, theme
-from course_lib.live import Choice, Explorer, LogSlider, Scene, Slider, Task, Text
+from course_lib.live import Choice, Explorer, Filmstrip, LogSlider, Record, Scene, Slider, Task, Text
 
 
 def make(update=None, tasks=(), **controls):
@@ -70,14 +70,6 @@ def test_the_values_handed_out_are_a_copy():
     assert explorer.values == {"x": 0.5}
 
 
-def test_log_stops_are_even_in_the_exponent_and_read_well():
-    slider = LogSlider(1e-3, 1, per_decade=4)
-    assert len(slider.stops) == 13
-    ratios = [b / a for a, b in zip(slider.stops, slider.stops[1:], strict=False)]
-    assert ratios == pytest.approx([10**0.25] * 12, rel=0.01)
-    assert [slider.text(slider.check(value)) for value in (0.001, 0.0019, 0.5, 1)] == ["1e-3", "1.8e-3", "0.56", "1"]
-
-
 def test_a_choice_must_be_one_of_its_options():
     with pytest.raises(ValueError, match="one of float32, float64"):
         make(kind=Choice(("float32", "float64")), x=Slider(-3, 3, 1)).set(kind="int8")
@@ -107,13 +99,6 @@ def test_what_is_unclear_is_said_without_an_exception_name():
         raise live.Unclear("Type a shape.")
 
     assert make(update=unclear, x=Slider(-3, 3, 1)).text == "Type a shape."
-
-
-def test_literals_are_read_without_running_them():
-    assert live.literal(" (5, 3) ", "a shape") == (5, 3)
-    for text in ("__import__('os').getpid()", "(5,", "five", "", "9" * 5000, "(" * 300):
-        with pytest.raises(live.Unclear, match="type a shape"):
-            live.literal(text, "a shape")
 
 
 # --- tasks -----------------------------------------------------------------------------------------------------------
@@ -179,32 +164,6 @@ def test_an_event_draws_the_same_bytes_twice_and_other_bytes_elsewhere():
     assert explorer.set(x=1).overlay() == first
 
 
-def coordinates(svg):
-    return re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"', svg), re.findall(r">(height [\d.]+)<", svg)
-
-
-def test_the_fallback_without_matplotlibs_svg_renderer_draws_the_same(monkeypatch):
-    explorer = make().set(x=1)
-    quick = explorer.overlay()
-
-    def gone(*arguments, **options):
-        raise TypeError("RendererSVG changed")
-
-    monkeypatch.setattr(live, "drawn_alone", gone)
-    slow = explorer.overlay()
-    assert coordinates(slow) == coordinates(quick) and coordinates(quick)[0]
-    assert "fixed title" not in slow
-    assert explorer.scene.figure.axes[0].title.get_visible()
-
-
-def test_the_point_lies_where_the_axes_put_it():
-    explorer = make().set(x=1)
-    wanted = explorer.scene.figure.axes[0].transData.transform((1, 1))
-    (found,), _ = coordinates(explorer.overlay())
-    assert float(found[0]) == pytest.approx(wanted[0], abs=0.01)
-    assert 252 - float(found[1]) == pytest.approx(wanted[1], abs=0.01)
-
-
 # --- in the notebook -------------------------------------------------------------------------------------------------
 
 
@@ -264,6 +223,106 @@ def test_the_bundle_is_view_picture_and_text():
 def test_without_ipywidgets_picture_and_text_remain(monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     assert set(make()._repr_mimebundle_()[0]) == {"image/png", "text/plain"}
+
+
+# --- a button that notes ---------------------------------------------------------------------------------------------
+
+
+def noting():
+    return make(
+        update=lambda x, calls, kind: f"{len(calls)} calls.",
+        x=Slider(-3, 3, 1 / 16, 0), calls=Record(("x",), "note", clears_with=("kind",)), kind=Choice(("a", "b")),
+    )
+
+
+def test_pressing_a_button_notes_the_present_values():
+    explorer = noting().set(x=1).press("calls").set(x=2).press("calls")
+    assert explorer.values["calls"] == ((1,), (2,)) and explorer.text == "2 calls."
+    assert explorer.set(kind="b").values["calls"] == ()
+
+
+def test_the_button_of_the_widget_does_the_same_and_counts():
+    explorer = noting()
+    slider, button, _ = parts(explorer)[0].children
+    slider.value = 1.5
+    button.click()
+    assert explorer.values["calls"] == ((1.5,),) and button.description == "note (1)"
+
+
+# --- filmstrips ------------------------------------------------------------------------------------------------------
+
+
+def strip(tasks=(), play=False, **controls):
+    scene = make().scene
+    return Filmstrip(scene, name="strip", tasks=tasks, play=play, **(controls or {"x": Slider(-3, 3, 1 / 8, 0.5)}))
+
+
+def film(explorer):
+    """(slider, pictures, sentences, the rest)."""
+    row, stage, sentences, *tasks = explorer.widget.children
+    return row.children[0], stage.children[1], sentences, (row.children[1:], tasks)
+
+
+def test_every_stop_has_its_picture_and_its_sentence_before_anything_moves():
+    explorer = strip()
+    slider, pictures, sentences, _ = film(explorer)
+    assert len(slider.options) == len(pictures.children) == len(sentences.children) == 49
+    for i, x in enumerate(explorer.stops):
+        assert f"At x = {x:g} the height is {x * x:g}." in sentences.children[i].value
+        assert f"height {x * x:g}<" in pictures.children[i].value
+    assert pictures.selected_index == sentences.selected_index == slider.index == 28
+    assert explorer.values == {"x": 0.5} and point_of(explorer) == [0.5, 0.25]
+
+
+def test_slider_and_pictures_are_linked_in_the_page():
+    explorer = strip(play=True)
+    slider, pictures, sentences, ((play,), _) = film(explorer)
+    joined = [(link.source, link.target) for link in explorer._view.links]
+    assert joined == [
+        ((slider, "index"), (pictures, "selected_index")), ((slider, "index"), (sentences, "selected_index")),
+        ((play, "value"), (slider, "index")),
+    ]
+    assert not play.playing and not play.repeat and play.max == 48
+
+
+def test_a_filmstrip_follows_its_slider_as_long_as_there_is_a_kernel():
+    explorer = strip(tasks=[Task("Go to 1.", lambda values: values["x"] == 1)])
+    slider, _, _, (_, (tasks,)) = film(explorer)
+    assert explorer.done == [False]  # drawing the picture of 1 did not count
+    slider.index = 32
+    assert explorer.values == {"x": 1} and explorer.done == [True] and "✓" in tasks.value
+    explorer.set(x=-0.97)
+    assert slider.index == 16 and explorer.values == {"x": -1}
+
+
+def test_a_failing_picture_is_a_sentence_in_its_place():
+    scene = make(update=lambda x: f"{1 / x:g} fits.", x=Slider(-3, 3, 1, 1)).scene
+    _, pictures, sentences, _ = film(Filmstrip(scene, x=Slider(-1, 1, 1, 1)))
+    assert "ZeroDivisionError" in sentences.children[1].value and "<use" not in pictures.children[1].value
+    assert "1 fits." in sentences.children[2].value and "<use" in pictures.children[2].value
+
+
+def test_a_filmstrip_is_small_enough_to_store():
+    _, pictures, sentences, _ = film(strip(x=Slider(-3, 3, 0.1)))
+    assert len(pictures.children) == 61
+    assert sum(len(child.value) for child in (*pictures.children, *sentences.children)) < 300_000
+
+
+@pytest.mark.parametrize(
+    "controls, error",
+    [({"x": Slider(0, 1, 0.5), "y": Slider(0, 1, 0.5)}, TypeError), ({"x": Text()}, ValueError),
+     ({"x": Slider(0, 1, 1 / 256)}, ValueError)],
+)
+def test_a_filmstrip_has_one_control_with_a_few_stops(controls, error):
+    with pytest.raises(error, match="a filmstrip (has|needs)"):
+        strip(**controls)
+
+
+def test_without_stack_a_filmstrip_is_an_explorer(monkeypatch):
+    monkeypatch.delattr(ipywidgets, "Stack")
+    explorer = strip()
+    parts(explorer)[0].children[0].value = 1.0
+    assert explorer.values == {"x": 1}
 
 
 def test_settings_stay_as_they_are():

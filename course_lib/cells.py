@@ -1,0 +1,106 @@
+"""Tables of numbers as pictures: Cells is a heat map with its numbers in it, Bars a row of bars; both can move.
+
+The colour of a cell says sign and size, the number in it says the same. Colours are translucent, so that ink on them is
+readable on a light and on a dark page.
+"""
+
+import numpy as np
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgb
+
+from course_lib import theme
+from course_lib.theme import number
+
+FAINT, STRONG = 0.06, 0.72
+
+
+class Cells:
+    """A matrix of unit cells with its upper left corner at (left, top) of axes whose y runs upwards.
+
+    .artists move, .show(matrix) moves them: colours relative to `largest`, None for an unknown entry.
+    """
+
+    def __init__(self, ax, shape, left=0.0, top=0.0, largest=1.0, fontsize=11, edge=0.9):
+        self.shape, self.largest = shape, largest
+        rows, columns = shape
+        corners = [(left + j, top - i) for i in range(rows) for j in range(columns)]
+        boxes = [[(x, y), (x + 1, y), (x + 1, y - 1), (x, y - 1)] for x, y in corners]
+        with theme.style():
+            self.boxes = PolyCollection(boxes, facecolors="none", edgecolors=theme.GRID, linewidths=edge)
+            ax.add_collection(self.boxes, autolim=False)
+            look = {"ha": "center", "va": "center", "fontsize": fontsize}
+            self.texts = [ax.text(x + 0.5, y - 0.52, "", **look) for x, y in corners]
+
+    @property
+    def artists(self):
+        return [self.boxes, *self.texts]
+
+    def show(self, matrix):
+        entries = [entry for row in matrix for entry in row]
+        self.boxes.set_facecolor([tint(entry, self.largest) for entry in entries])
+        for text, entry in zip(self.texts, entries, strict=True):
+            text.set_text("?" if entry is None else cell_text(entry))
+
+    def set_visible(self, visible):
+        for artist in self.artists:
+            artist.set_visible(visible)
+
+
+class Bars:
+    """Upright bars at the given places from 0 to their heights; hatched ones differ also in grey."""
+
+    def __init__(self, ax, places, width, color, hatch=None, label=None):
+        self.places, self.width = np.asarray(places, dtype=float), width
+        with theme.style():
+            self.artist = PolyCollection(
+                [], facecolors=(*to_rgb(color), 0.25 if hatch else 0.8), edgecolors=color, linewidths=1.2, hatch=hatch,
+                label=label, zorder=2,
+            )
+            ax.add_collection(self.artist, autolim=False)
+
+    def show(self, heights):
+        left, right = self.places - self.width / 2, self.places + self.width / 2
+        self.artist.set_verts([
+            [(a, 0), (b, 0), (b, h), (a, h)] for a, b, h in zip(left, right, heights, strict=True)
+        ])
+
+
+def tint(value, largest):
+    """The colour of a cell: vermilion above 0, blue below, the stronger the larger; none for what is unknown."""
+    if value is None or not np.isfinite(value) or abs(value) < 1e-12:
+        return (0, 0, 0, 0)
+    role = theme.POSITIVE if value > 0 else theme.NEGATIVE
+    return (*to_rgb(role["color"]), FAINT + (STRONG - FAINT) * min(abs(value) / largest, 1))
+
+
+def cell_text(value):
+    """A number short enough for a cell: at most six characters where that can be; ≈0 is small but not 0."""
+    text = number(value)
+    if len(text) > 6 and abs(value) < 1:
+        text = number(round(value, 2))
+        return "≈0" if text == "0" else text
+    return text
+
+
+def largest_of(*matrices):
+    """The size that gets the strongest colour; 1 where all is 0."""
+    finite = np.concatenate([np.abs(np.asarray(matrix, dtype=float)).ravel() for matrix in matrices])
+    finite = finite[np.isfinite(finite)]
+    return float(finite.max()) if finite.size and finite.max() > 1e-12 else 1.0
+
+
+def bare(ax, xlim, ylim, equal=True):
+    """Axes as a plain sheet: no ticks, no frame."""
+    ax.set(xlim=xlim, ylim=ylim)
+    if equal:
+        ax.set_aspect("equal", anchor="W")
+    ax.axis("off")
+
+
+def name_rows_and_columns(ax, shape, left=0.0, top=0.0, row="y", column="x", fontsize=10):
+    """y₀, y₁ … at the left of a block of cells and x₀, x₁ … above it."""
+    with theme.style():
+        for i in range(shape[0]):
+            ax.text(left - 0.14, top - i - 0.52, row + theme.index(i), ha="right", va="center", fontsize=fontsize)
+        for j in range(shape[1]):
+            ax.text(left + j + 0.5, top + 0.16, column + theme.index(j), ha="center", va="bottom", fontsize=fontsize)

@@ -1,0 +1,110 @@
+"""Two layers of SVG: background(figure, movers) is drawn once, overlay(figure, movers) per event, on top of it.
+
+Both are fragments for a page: the overlay holds only the movers, in the background's coordinates.
+"""
+
+import html
+import io
+import re
+from contextlib import contextmanager
+from functools import cache
+
+import matplotlib
+
+from course_lib import theme
+
+_text_sizes = {}
+NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+
+
+@contextmanager
+def settings(wanted):
+    """Context with some rcParams changed; rc_context copies all of them, which every event would pay for."""
+    before = {key: matplotlib.rcParams[key] for key in wanted}
+    try:
+        matplotlib.rcParams.update(wanted)
+        yield
+    finally:
+        matplotlib.rcParams.update(before)
+
+
+class hidden:
+    """Context in which artists are invisible."""
+
+    def __init__(self, artists):
+        self.shown = [artist for artist in artists if artist.get_visible()]
+
+    def __enter__(self):
+        for artist in self.shown:
+            artist.set_visible(False)
+
+    def __exit__(self, *error):
+        for artist in self.shown:
+            artist.set_visible(True)
+
+
+def background(figure, movers):
+    """Everything but the movers, as a transparent SVG fragment. Animated artists are saved too, so they are hidden."""
+    with hidden(movers):
+        return inline(_saved(figure), 'aria-hidden="true"')
+
+
+def overlay(figure, movers, sentence=""):
+    """Only the movers, in the background's coordinates; the figure's dpi must be 72."""
+    try:
+        svg = drawn_alone(figure, movers)
+    except (ImportError, AttributeError, TypeError):  # RendererSVG is no promise of Matplotlib's: slower, but public
+        svg = saved_alone(figure, movers)
+    return inline(svg, f'role="img" aria-label="{html.escape(sentence)}"', "pointer-events:none;")
+
+
+def drawn_alone(figure, movers):
+    """The movers as an SVG document, by the renderer itself: 2 ms."""
+    out = io.StringIO()
+    renderer = _renderer()(figure.bbox.width, figure.bbox.height, out, image_dpi=72, metadata=NO_METADATA)
+    for mover in movers:
+        mover.draw(renderer)
+    renderer.finalize()
+    return out.getvalue()
+
+
+@cache
+def _renderer():
+    """Matplotlib's SVG renderer, remembering how large a text is: measuring is most of what drawing a text costs."""
+    from matplotlib.backends.backend_svg import RendererSVG
+
+    class Remembering(RendererSVG):
+        def get_text_width_height_descent(self, s, prop, ismath):
+            key = s, hash(prop), ismath
+            if key not in _text_sizes:
+                if len(_text_sizes) > 2000:
+                    _text_sizes.clear()
+                _text_sizes[key] = super().get_text_width_height_descent(s, prop, ismath)
+            return _text_sizes[key]
+
+    return Remembering
+
+
+def saved_alone(figure, movers):
+    """The same by savefig with everything else invisible: 20 ms."""
+    keep = set(movers)
+    others = [artist for ax in figure.axes for artist in ax.get_children() if artist not in keep]
+    others += [artist for artist in figure.get_children() if artist not in keep and artist not in figure.axes]
+    with hidden(others):
+        return _saved(figure)
+
+
+def _saved(figure):
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, metadata=NO_METADATA)
+    return out.getvalue()
+
+
+def inline(svg, attributes="", style=""):
+    """SVG document -> fragment for a page: no prolog, no page-wide style rule; ink and font are the page's own."""
+    svg = svg[svg.index("<svg"):]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
+    svg = re.sub(r"<defs>\s*</defs>", "", svg)
+    svg = svg.replace("'DejaVu Sans'", "var(--jp-ui-font-family, 'DejaVu Sans'), 'DejaVu Sans'")
+    style = f"{style}display:block;max-width:100%;height:auto;stroke-linejoin:round;stroke-linecap:butt"
+    return svg.replace("<svg ", f'<svg {attributes} style="{style}" ', 1).replace(theme.INK, "currentColor")
