@@ -10,9 +10,13 @@ _HOMES = {
     "attempt": "quiz", "exit_ticket": "quiz", "fill": "quiz", "predict": "quiz", "recall": "quiz", "reveal": "quiz",
     "shape_lens": "explore_00", "derivative_detective": "explore_01", "tangent_zoom": "explore_01",
     "compass_on_a_hill": "explore_02",
+    "cotangent_mixer": "explore_04", "sum_trick_lie_detector": "explore_04",
+    "jacobian_microscope": "explore_05", "ribbon_view": "explore_05",
     "plot_contour": "plots_fields", "plot_descent": "plots_fields", "plot_slices": "plots_fields",
+    "plot_jacobian": "plots_jacobians", "plot_map": "plots_jacobians", "plot_ribbons": "plots_jacobians",
     "plot_function": "plots", "plot_remainder": "plots", "plot_secants": "plots", "plot_step_error": "plots",
     "plot_tangent": "plots", "plot_with_derivative": "plots", "plot_zoom": "plots",
+    "trace": "graph", "draw_graph": "drawing", "backprop_stepper": "stepper", "step_through": "stepper",
     "Formula": "formula",
 }  # fmt: skip
 

@@ -97,10 +97,15 @@ def bare(ax, xlim, ylim, equal=True):
     ax.axis("off")
 
 
-def name_rows_and_columns(ax, shape, left=0.0, top=0.0, row="y", column="x", fontsize=10):
-    """y₀, y₁ … at the left of a block of cells and x₀, x₁ … above it."""
+def name_rows_and_columns(ax, rows, columns, left=0.0, top=0.0, fontsize=10):
+    """Names at the left of a block of cells, and above it."""
     with theme.style():
-        for i in range(shape[0]):
-            ax.text(left - 0.14, top - i - 0.52, row + theme.index(i), ha="right", va="center", fontsize=fontsize)
-        for j in range(shape[1]):
-            ax.text(left + j + 0.5, top + 0.16, column + theme.index(j), ha="center", va="bottom", fontsize=fontsize)
+        for i, name in enumerate(rows):
+            ax.text(left - 0.14, top - i - 0.52, name, ha="right", va="center", fontsize=fontsize)
+        for j, name in enumerate(columns):
+            ax.text(left + j + 0.5, top + 0.16, name, ha="center", va="bottom", fontsize=fontsize)
+
+
+def indexed(name, count):
+    """x₀, x₁, …"""
+    return [name + theme.index(i) for i in range(count)]

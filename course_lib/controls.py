@@ -210,6 +210,11 @@ class Record(Control):
         return f"{label} ({len(value)})"
 
 
+def even_step(low, high):
+    """A binary fraction that divides the range into 45 to 90 steps: it is read out as it is, 0.1 is not."""
+    return 2.0 ** round(math.log2((high - low) / 64))
+
+
 def _decimals(step):
     """Digits that show every step: 1/16 needs four, capped at three so that the readout stays narrow."""
     return next((d for d in range(3) if math.isclose(step, round(step, d))), 3)

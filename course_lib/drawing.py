@@ -4,11 +4,14 @@ placed(graph) says where everything stands, as plain numbers in points; Picture 
 into a fixed handful of artists that an explorer can move.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.patches import BoxStyle, PathPatch
 from matplotlib.path import Path
+from matplotlib.text import Text
 
 from course_lib import theme
 from course_lib.layout import arrange
@@ -21,8 +24,11 @@ LETTER = 0.62  # width of a letter or digit, in sizes
 LINE = 12.0  # height of a line of text
 NARROWEST = 52.0  # a box holds "∂ −0.2794" whatever the sliders say
 PAD = 5.0  # between text and border
+TALL = 3 * LINE + 2 * PAD - 3  # a box has three lines
 GAP, WIDEST_GAP = 46.0, 84.0  # between columns: room for ×0.8823, and for 0.7 × 0.8823
 ROW = 62.0  # from the middle of a box to the one below
+MOST_COLUMNS = 6  # more do not fit half a screen side by side, so they go down the page
+DOWN_GAP, DOWN_SPACE = 36.0, 26.0  # between boxes there: a label of two lines, and what keeps neighbours apart
 MARGIN, LEGEND = 7.0, 24.0
 PORT = 13.0  # between the ends of two edges at one box
 HEAD = 6.0  # length of an arrow head
@@ -61,52 +67,179 @@ class Box:
 @dataclass(frozen=True)
 class Placed:
     """boxes: one per node; curves: one per edge, points from the border of its source to that of its target; spots: the
-    middle of each edge's label; gap: between columns, what a label has in width. All in points, origin bottom left."""
+    middle of each edge's label, which may be `room` wide; forward: the direction of the computation.
+
+    All in points, with the origin at the bottom left.
+    """
 
     boxes: tuple
     curves: tuple
     spots: tuple
-    gap: float
+    room: float
     width: float
     height: float
+    forward: tuple
 
 
 # --- where things stand ----------------------------------------------------------------------------------------------
 
 
 def placed(graph, page=PAGE):
-    """Where nodes and edges of the graph stand; a graph that needs less than `page` spreads its columns."""
-    edges = [(edge.source, edge.target) for edge in graph.edges]
-    plan = arrange(len(graph.nodes), edges)
+    """Where nodes and edges of the graph stand: from left to right, or from the top down if it has many layers."""
+    plan = arrange(len(graph.nodes), [(edge.source, edge.target) for edge in graph.edges])
+    return (_downwards if plan.columns > MOST_COLUMNS else _rightwards)(graph, plan, page)
+
+
+def _rightwards(graph, plan, page):
     widths = [NARROWEST] * plan.columns
     for node, column in zip(graph.nodes, plan.column, strict=True):
         widths[column] = max(widths[column], _text_width(node))
     spare = page - 2 * MARGIN - sum(widths)
     gap = min(max(GAP, spare / max(plan.columns - 1, 1)), WIDEST_GAP)
-    lefts = [MARGIN]
-    for width in widths:
-        lefts.append(lefts[-1] + width + gap)
-    top, bottom = plan.top_and_bottom
-    tall = 3 * LINE + 2 * PAD - 3
-    height = (bottom - top) * ROW + tall + 2 * MARGIN
-
-    def level(row):
-        return height - MARGIN - tall / 2 - (row - top) * ROW
-
-    boxes = tuple(
-        Box(lefts[column], level(row) - tall / 2, widths[column], tall)
-        for column, row in zip(plan.column, plan.row, strict=True)
+    flow = _Flow(graph, plan, sizes=widths, thick=[TALL] * len(graph.nodes), gap=gap, row=-ROW, label=(38, LINE))
+    return Placed(
+        boxes=flow.boxes, curves=flow.curves, spots=flow.spots, room=gap, width=flow.length, height=flow.breadth,
+        forward=(1, 0),
     )
-    starts, ends = _ports(graph, plan, boxes)
-    curves = []
-    for i, (source, target) in enumerate(edges):
-        stops = [(boxes[source].right, starts[i])]
-        for column, row in plan.via[i]:
-            stops += [(lefts[column], level(row)), (lefts[column] + widths[column], level(row))]
-        curves.append(_curve([*stops, (boxes[target].left, ends[i])]))
-    curves = _bowed(edges, curves)
-    width = max(lefts[-1] - gap + MARGIN, 0)
-    return Placed(boxes, tuple(curves), tuple(_spots(curves, boxes, plan, gap)), gap, width, height)
+
+
+def _downwards(graph, plan, page):
+    widths = [max(NARROWEST, _text_width(node)) for node in graph.nodes]
+    row = max(widths) + DOWN_SPACE
+    flow = _Flow(graph, plan, sizes=[TALL] * plan.columns, thick=widths, gap=DOWN_GAP, row=row, label=(LINE, 38))
+    height = flow.length
+    boxes = tuple(Box(box.bottom, height - box.right, box.height, box.width) for box in flow.boxes)
+    return Placed(
+        boxes=boxes, curves=tuple(np.column_stack([curve[:, 1], height - curve[:, 0]]) for curve in flow.curves),
+        spots=tuple((across, height - along) for along, across in flow.spots), room=row - 14, width=flow.breadth,
+        height=height, forward=(0, -1),
+    )
+
+
+class _Flow:
+    """Places as (along, across): along the way of the computation, from 0 on, and across it.
+
+    sizes: of the columns, along; thick: of the nodes, across; row: from one row to the next; label: its size.
+    """
+
+    def __init__(self, graph, plan, *, sizes, thick, gap, row, label):
+        self.graph, self.plan, self.sizes, self.row, self.label = graph, plan, sizes, row, label
+        self.starts = [MARGIN]
+        for size in sizes:
+            self.starts.append(self.starts[-1] + size + gap)
+        self.length = self.starts[-1] - gap + MARGIN
+        top, bottom = plan.top_and_bottom
+        widest = max(thick, default=0)
+        self.breadth = (bottom - top) * abs(row) + widest + 2 * MARGIN
+        self.first = MARGIN + widest / 2 - row * (top if row > 0 else bottom)
+        self.boxes = tuple(
+            Box(self.starts[column], self.level(at) - wide / 2, sizes[column], wide)
+            for column, at, wide in zip(plan.column, plan.row, thick, strict=True)
+        )
+        self.curves = tuple(self._bowed(self._curves()))
+        self.spots = tuple(self._spots())
+
+    def level(self, row):
+        return self.first + row * self.row
+
+    def _curves(self):
+        leaves, enters = self._ports()
+        for i, edge in enumerate(self.graph.edges):
+            stops = [(self.boxes[edge.source].right, leaves[i])]
+            for column, row in self.plan.via[i]:
+                start = self.starts[column]
+                stops += [(start, self.level(row)), (start + self.sizes[column], self.level(row))]
+            yield _curve([*stops, (self.boxes[edge.target].left, enters[i])])
+
+    def _ports(self):
+        """Where, across, each edge leaves its source and enters its target."""
+        graph, via, rows = self.graph, self.plan.via, self.plan.row
+        leaves, enters = {}, {}
+        index = {id(edge): i for i, edge in enumerate(graph.edges)}
+
+        def next_row(i):
+            return via[i][0][1] if via[i] else rows[graph.edges[i].target], graph.edges[i].position
+
+        def row_before(i):
+            return via[i][-1][1] if via[i] else rows[graph.edges[i].source], graph.edges[i].position
+
+        for node, box in zip(graph.nodes, self.boxes, strict=True):
+            leaving = sorted((index[id(edge)] for edge in graph.consumers[node.id]), key=next_row)
+            entering = [index[id(edge)] for edge in graph.inputs[node.id]]
+            if node.op in SWAPPABLE:
+                entering.sort(key=row_before)
+            for group, ports in ((leaving, leaves), (entering, enters)):
+                apart = math.copysign(min(PORT, (box.height - 8) / max(len(group) - 1, 1)), self.row)
+                for rank, i in enumerate(group):
+                    ports[i] = box.middle[1] + (rank - (len(group) - 1) / 2) * apart
+        return leaves, enters
+
+    def _bowed(self, curves):
+        """Edges between the same two nodes (x * x) bend apart, so that each has room for its label."""
+        curves, edges = list(curves), self.graph.edges
+        pairs = {}
+        for i, edge in enumerate(edges):
+            pairs.setdefault((edge.source, edge.target), []).append(i)
+        apart = 3 * LINE if self.row < 0 else 50.0
+        for same in pairs.values():
+            same.sort(key=lambda i: curves[i][0, 1])
+            for rank, i in enumerate(same if len(same) > 1 else ()):
+                bend = (rank - (len(same) - 1) / 2) * (apart - PORT)
+                curves[i][:, 1] += bend * np.sin(np.pi * np.linspace(0, 1, len(curves[i])))
+        return curves
+
+    def _spots(self):
+        """The middle of each edge's label: on the edge, where no box, no other label and, if possible, no line is."""
+        spots = []
+        for i, curve in enumerate(self.curves):
+            # across a column that it passes there is nothing but this edge
+            places = (0.5, 0.25, 0.75) if self.plan.via[i] else (0.5, 0.4, 0.6, 0.3, 0.7, 0.22, 0.78)
+            found = [_along(curve, place) for place in places]
+            costs = [self._crowding(spot, curve, spots) for spot in found]
+            spots.append(found[costs.index(min(costs))])
+        return spots
+
+    def _crowding(self, spot, curve, taken):
+        """How much stands in the way of a label there: worst are other labels and boxes, then lines, then near labels."""
+        here, others = _around(spot, *self.label), [_around(other, *self.label) for other in taken]
+        crossed = 0
+        for other in self.curves:
+            if other is not curve and other[0, 0] < here.right and other[-1, 0] > here.left:
+                across = np.interp(np.linspace(here.left, here.right, 9), other[:, 0], other[:, 1])
+                crossed += bool(((across > here.bottom) & (across < here.top)).any())
+        return (
+            100 * sum(here.meets(other) for other in [*others, *self.boxes]) + 10 * crossed
+            + sum(here.meets(other, LINE) for other in others)
+        )
+
+
+def _around(point, wide, high):
+    return Box(point[0] - wide / 2, point[1] - high / 2, wide, high)
+
+
+def _curve(stops):
+    """Points of a line through the stops: it leaves and enters level, and is level across the columns it passes."""
+    t = np.linspace(0, 1, 13)[:, None]
+    parts = [np.array([stops[0]])]
+    for (x0, y0), (x1, y1) in zip(stops[::2], stops[1::2], strict=True):
+        middle = (x0 + x1) / 2
+        a, b, c, d = np.array([(x0, y0), (middle, y0), (middle, y1), (x1, y1)])
+        parts.append((1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d)
+    return np.concatenate(parts)
+
+
+def _along(curve, share):
+    """The point at that share of the way, the arrow head not counted."""
+    x = curve[0, 0] + share * (curve[-1, 0] - HEAD / 2 - curve[0, 0])
+    return float(x), float(np.interp(x, curve[:, 0], curve[:, 1]))
+
+
+def looks(graph):
+    """What decides where things stand: graphs that agree in it have the same places whatever their numbers."""
+    return (
+        tuple((node.kind, node.op, _text_width(node)) for node in graph.nodes),
+        tuple((edge.source, edge.target, edge.position) for edge in graph.edges),
+    )
 
 
 def _text_width(node):
@@ -120,92 +253,6 @@ def _state(node):
     if node.kind == "constant":
         return "constant" if not node.note else node.note if len(node.note) <= 14 else "no gradient"
     return "not connected" if node.gradient is None else ""
-
-
-def _ports(graph, plan, boxes):
-    """Height at which each edge leaves its source and enters its target."""
-    starts, ends = {}, {}
-
-    def far(i, end):
-        path = plan.via[i]
-        edge = graph.edges[i]
-        return (path[0 if end else -1][1] if path else plan.row[edge.target if end else edge.source]), edge.position
-
-    index = {id(edge): i for i, edge in enumerate(graph.edges)}
-    for node in graph.nodes:
-        leaving = sorted((index[id(edge)] for edge in graph.consumers[node.id]), key=lambda i: far(i, True))
-        entering = [index[id(edge)] for edge in graph.inputs[node.id]]
-        if node.op in SWAPPABLE:
-            entering.sort(key=lambda i: far(i, False))
-        for group, heights in ((leaving, starts), (entering, ends)):
-            box = boxes[node.id]
-            step = min(PORT, (box.height - 8) / max(len(group) - 1, 1))
-            for rank, i in enumerate(group):
-                heights[i] = box.middle[1] - (rank - (len(group) - 1) / 2) * step
-    return starts, ends
-
-
-def _curve(stops):
-    """Points of a line through the stops: it leaves and enters level, and is level across the columns it passes."""
-    t = np.linspace(0, 1, 13)[:, None]
-    parts = [np.array([stops[0]])]
-    for (x0, y0), (x1, y1) in zip(stops[::2], stops[1::2], strict=True):
-        middle = (x0 + x1) / 2
-        corners = np.array([(x0, y0), (middle, y0), (middle, y1), (x1, y1)])
-        parts.append(_bezier(corners, t))
-    return np.concatenate(parts)
-
-
-def _bezier(corners, t):
-    a, b, c, d = corners
-    return (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
-
-
-def _bowed(edges, curves):
-    """Two edges between the same nodes (x * x) bend apart, so that each has room for its label."""
-    bowed = list(curves)
-    for pair in dict.fromkeys(edges):
-        same = sorted((i for i, edge in enumerate(edges) if edge == pair), key=lambda i: -curves[i][0, 1])
-        for rank, i in enumerate(same if len(same) > 1 else ()):
-            along = np.sin(np.pi * np.linspace(0, 1, len(curves[i])))
-            bend = ((len(same) - 1) / 2 - rank) * (3 * LINE - PORT)
-            bowed[i] = curves[i] + np.column_stack([0 * along, bend * along])
-    return bowed
-
-
-def _spots(curves, boxes, plan, gap):
-    """The middle of each edge's label: on the edge, where no box, no other label and, if possible, no line is."""
-    taken, spots = [], []
-    for i, curve in enumerate(curves):
-        # across a column that it passes there is nothing but this edge
-        places = (0.5, 0.25, 0.75) if plan.via[i] else (0.5, 0.4, 0.6, 0.3, 0.7, 0.22, 0.78)
-        found = [_along(curve, place) for place in places]
-        costs = [_crowding(spot, curve, curves, taken, boxes) for spot in found]
-        spots.append(found[costs.index(min(costs))])
-        taken.append(spots[-1])
-    return spots
-
-
-def _along(curve, share):
-    """The point at that share of the way from left to right, the arrow head not counted."""
-    x = curve[0, 0] + share * (curve[-1, 0] - HEAD / 2 - curve[0, 0])
-    return float(x), float(np.interp(x, curve[:, 0], curve[:, 1]))
-
-
-def _crowding(spot, curve, curves, taken, boxes):
-    """How much stands in the way of a label there: worst are other labels and boxes, then lines, then long labels."""
-    small, tall = (Box(spot[0] - 19, spot[1] - high / 2, 38, high) for high in (LINE, 2.8 * LINE))
-    others = [Box(x - 19, y - LINE / 2, 38, LINE) for x, y in taken]
-    crossed = 0
-    for other in curves:
-        if other is not curve and other[0, 0] < small.right and other[-1, 0] > small.left:
-            x = np.linspace(small.left, small.right, 9)
-            y = np.interp(x, other[:, 0], other[:, 1])
-            crossed += bool(((y > small.bottom) & (y < small.top)).any())
-    return (
-        100 * sum(small.meets(other) for other in [*others, *boxes]) + 10 * crossed
-        + sum(tall.meets(other) for other in others)
-    )
 
 
 # --- artists -----------------------------------------------------------------------------------------------------------
@@ -235,7 +282,7 @@ class Picture:
         with theme.style():
             self.shapes = {key: ax.add_patch(PathPatch(_joined([]), capstyle="butt", **look))
                            for key, look in looks.items()}
-            self.texts = [ax.text(0, 0, "", ha="center", va="center", size=SIZE) for _ in range(texts)]
+            self.texts = [ax.add_artist(_Words(0, 0, "", ha="center", va="center", size=SIZE)) for _ in range(texts)]
 
     @property
     def movers(self):
@@ -272,25 +319,25 @@ class Picture:
             write(x, y - LINE, state, theme.GRID)
 
     def _edge(self, graph, i, edge, place, known, parts, write):
-        curve, (x, y) = place.curves[i], place.spots[i]
+        curve, (x, y), forward = place.curves[i], place.spots[i], np.array(place.forward)
         flowing = known.direction if i in known.flowing else ""
         asked = known.asked == ("local", i)
-        text = _label(graph, i, edge, known, place.gap)
+        text = _label(graph, i, edge, known, place.room)
         lines = text.count("\n") + 1
         room = max(len(line) for line in text.split("\n")) * LABEL_SIZE * LETTER / 2 + 2 if text else 0
         back = flowing == "backward"
         line = curve.copy()
-        line[0 if back else -1, 0] += HEAD - 1 if back else 1 - HEAD  # the line ends inside the head
+        line[0 if back else -1] += (HEAD - 1) * (forward if back else -forward)  # the line ends inside the head
         pieces = _interrupted(line, x, y, room, lines * LINE / 2 - 1) if text else [line]
         kind = flowing or ("cut" if edge.cut else "backward" if asked else "edges")
         parts[kind] += [Path(piece) for piece in pieces]
         heads = f"{flowing} heads" if flowing else "backward heads" if asked else "heads"
-        parts[heads].append(_head(curve[0], 1) if back else _head(curve[-1], -1))
+        parts[heads].append(_head(curve[0], forward) if back else _head(curve[-1], -forward))
         if text:
             write(x, y, text, GRADIENT if back or asked else INK, LABEL_SIZE)
 
 
-def _label(graph, i, edge, known, gap):
+def _label(graph, i, edge, known, room):
     """×0.8823 at rest, ×? where it is asked for, upstream × local = contribution while it flows."""
     if known.asked == ("local", i):
         return "×?"
@@ -299,13 +346,33 @@ def _label(graph, i, edge, known, gap):
         if " × " not in text:
             return text
         factors, sent = text.split(" = ")
-        if len(factors) * LABEL_SIZE * LETTER + 10 <= gap:
+        if len(factors) * LABEL_SIZE * LETTER + 10 <= room:
             return f"{factors}\n= {sent}"
-        return f"×{factors.split(' × ')[1]}\n= {sent}"  # the upstream gradient stands in the box beside it
+        return f"×{factors.split(' × ')[1]}\n={sent}"  # the upstream gradient stands in the box beside it
     if i in known.locals and edge.local is not None:
         text = f"×{words(edge.local)}"
-        return text if len(text) * LABEL_SIZE * LETTER <= gap - 4 else ""
+        return text if len(text) * LABEL_SIZE * LETTER <= room - 4 else ""
     return ""
+
+
+class _Words(Text):
+    """Centred text. In SVG the page centres it: measuring it here first would be most of what an event costs."""
+
+    def draw(self, renderer):
+        if not isinstance(renderer, RendererSVG):
+            return super().draw(renderer)
+        if not self.get_visible():
+            return None
+        size = self.get_fontsize()
+        lines = self.get_text().split("\n")
+        x, y = self.get_transform().transform(self.get_position())
+        gc = renderer.new_gc()
+        gc.set_foreground(self.get_color())
+        for i, line in enumerate(lines):
+            base = y + (len(lines) / 2 - 0.5 - i) * 1.25 * size - 0.36 * size
+            renderer.draw_text(gc, x, renderer.height - base, line, self.get_fontproperties(), 0, mtext=self)
+        gc.restore()
+        return None
 
 
 class _Writer:
@@ -341,17 +408,18 @@ def _outline(node, box):
     return BoxStyle.Round(pad=0, rounding_size=rounding)(box.left, box.bottom, box.width, box.height, 1)
 
 
-def _head(tip, toward):
-    """A triangle whose tip lies on the border of a box."""
-    x, y = tip
-    back = x + toward * HEAD
-    return Path([(x, y), (back, y + HEAD / 2.2), (back, y - HEAD / 2.2), (x, y)], closed=True)
+def _head(tip, away):
+    """A triangle whose tip lies on the border of a box, and whose base lies in the direction `away` from it."""
+    side = np.array([away[1], away[0]]) * HEAD / 2.2
+    base = tip + HEAD * away
+    return Path([tip, base + side, base - side, tip], closed=True)
 
 
 def _interrupted(curve, x, y, half_width, half_height):
     """The pieces of a curve outside of a label, like a contour line around its number."""
-    across = np.linspace(curve[0, 0], curve[-1, 0], max(int((curve[-1, 0] - curve[0, 0]) / 1.5), 2))
-    fine = np.column_stack([across, np.interp(across, curve[:, 0], curve[:, 1])])
+    run = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(curve, axis=0).T))])
+    even = np.linspace(0, run[-1], max(int(run[-1] / 1.5), 2))
+    fine = np.column_stack([np.interp(even, run, curve[:, axis]) for axis in (0, 1)])
     outside = (np.abs(fine[:, 0] - x) > half_width) | (np.abs(fine[:, 1] - y) > half_height)
     cuts = np.flatnonzero(np.diff(outside.astype(int))) + 1
     return [piece for piece, out in zip(np.split(fine, cuts), np.split(outside, cuts), strict=True)

@@ -6,5 +6,10 @@ Each returns an Explorer with tasks that check themselves, and each works withou
 from course_lib.explore_00 import shape_lens
 from course_lib.explore_01 import derivative_detective, tangent_zoom
 from course_lib.explore_02 import compass_on_a_hill
+from course_lib.explore_04 import cotangent_mixer, sum_trick_lie_detector
+from course_lib.explore_05 import jacobian_microscope, ribbon_view
 
-__all__ = ["compass_on_a_hill", "derivative_detective", "shape_lens", "tangent_zoom"]
+__all__ = [
+    "compass_on_a_hill", "cotangent_mixer", "derivative_detective", "jacobian_microscope", "ribbon_view", "shape_lens",
+    "sum_trick_lie_detector", "tangent_zoom",
+]  # fmt: skip

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from course_lib import theme
-from course_lib.controls import Slider
+from course_lib.controls import Slider, even_step
 from course_lib.live import Explorer, Scene, Task
 from course_lib.partials import Field, vector_text
 from course_lib.plots_fields import SQUARE, arrows, contours, gradient_field, name_gradient, points_in, ranges_of
@@ -73,7 +73,7 @@ def compass_on_a_hill(f=None, at=(1.3, -0.7), over=SQUARE):
 
         return Task(text, done)
 
-    names = ("u", "v") if set(hill.names) == {"u", "v"} else hill.names
+    names = hill.names
     (u_low, u_high), (v_low, v_high) = ranges
     return Explorer(
         Scene(figure=made, movers=list(draw.values()), update=update),
@@ -86,8 +86,8 @@ def compass_on_a_hill(f=None, at=(1.3, -0.7), over=SQUARE):
             task("Find a direction with exactly half of the steepest slope (to 1 %).",
                  lambda angle, part: abs(part - 0.5) <= HALF),
         ],
-        u=Slider(u_low, u_high, (u_high - u_low) / 64, start[0], names[0]),
-        v=Slider(v_low, v_high, (v_high - v_low) / 64, start[1], names[1]),
+        u=Slider(u_low, u_high, even_step(u_low, u_high), start[0], names[0]),
+        v=Slider(v_low, v_high, even_step(v_low, v_high), start[1], names[1]),
         dial=Slider(-180, 180, 1, 0, "dial °"),
     )
 

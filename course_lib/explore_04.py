@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from course_lib import theme
-from course_lib.cells import Bars, Cells, bare, largest_of, name_rows_and_columns
+from course_lib.cells import Bars, Cells, bare, cell_text, indexed, largest_of, name_rows_and_columns
 from course_lib.controls import Choice, Record, Slider, Text, Unclear, literal
 from course_lib.live import Explorer, Scene, Task
 from course_lib.partials import Map, point_of, vector_text
@@ -25,7 +25,7 @@ def three_outputs(x):
 
 
 def cotangent_mixer(f=None, x=None, hidden=False):
-    """One fader for each output: v weights the rows of J, and their sum vᵀJ is what backward(gradient=v) leaves in x.grad.
+    """One fader for each output: v weights the rows of J; their sum vᵀJ is x.grad after backward(gradient=v).
 
     Default f: (x₀x₁, sin(x₀ + x₁²), x₀² − 3x₁) at (1.3, −0.7). With hidden=True J is a riddle, to be found by calling
     backward.
@@ -45,8 +45,11 @@ def cotangent_mixer(f=None, x=None, hidden=False):
 def _riddle(name, rows=3, columns=2):
     """A Jacobian of halves, another one for each name, equal everywhere."""
     rng = random.Random(f"cotangent mixer {name}")
-    return np.array([[rng.choice((-3, -2.5, -2, -1.5, -0.5, 0.5, 1, 1.5, 2, 3)) for _ in range(columns)]
-                     for _ in range(rows)])
+    entries = (-3, -2.5, -2, -1.5, -0.5, 0.5, 1, 1.5, 2, 3)
+    while True:
+        jacobian = np.array([[rng.choice(entries) for _ in range(columns)] for _ in range(rows)])
+        if all(np.linalg.matrix_rank(np.delete(jacobian, i, 0)) == min(rows - 1, columns) for i in range(rows)):
+            return jacobian  # no row can be guessed from the others
 
 
 def _faders(rows):
@@ -75,12 +78,12 @@ def _open_mixer(riddles, rows, columns):
     last = rows - 1
     middle = min(1, last)
     unit = np.eye(rows)
-    tasks = [Task(f"Let vᵀJ show row {middle} of J alone.", lambda values: bool((weights(values) == unit[middle]).all())),
-             Task("Set v to what y.sum().backward() takes.", lambda values: bool((weights(values) == 1).all()))]
-    if rows > 1:
-        wanted = unit[0] - unit[last]
-        tasks.insert(1, Task(f"Let vᵀJ be row 0 minus row {last}.",
-                             lambda values: bool((weights(values) == wanted).all())))
+    wanted = {f"Let vᵀJ show row {middle} of J alone.": unit[middle],
+              f"Let vᵀJ be row 0 minus row {last}.": unit[0] - unit[last],
+              "Set v to what y.sum().backward() takes.": np.ones(rows)}
+    if rows == 1:
+        wanted = {"Double vᵀJ.": np.array([2.0])}
+    tasks = [Task(text, lambda values, v=v: bool((weights(values) == v).all())) for text, v in wanted.items()]
     movers = [*draw["v"].artists, *draw["weighted"].artists, *draw["pulled"].artists, draw["bars"].artist]
     return Explorer(
         Scene(figure=made, movers=movers, update=update), name="cotangent_mixer", tasks=tasks, **_faders(rows),
@@ -108,22 +111,22 @@ def _hidden_mixer(riddles, rows, columns):
         pulled = np.array(calls[-1]) @ jacobian if calls else None
         draw["pulled"].show([[None] * columns] if pulled is None else pulled[None])
         draw["bars"].show(np.zeros(columns) if pulled is None else pulled)
-        shown = list(enumerate(calls, 1))[-len(draw["log"]):]
-        for line, text in zip(draw["log"], [*shown, *[None] * len(draw["log"])], strict=False):
-            line.set_text(f"{text[0]}.  v = {vector_text(text[1])}  gives  {vector_text(np.array(text[1]) @ jacobian)}"
-                          if text else "")
+        for line in draw["log"]:
+            line.set_text("")
+        for line, (i, v) in zip(draw["log"], list(enumerate(calls, 1))[-len(draw["log"]):], strict=False):
+            line.set_text(f"{i}.  v = {vector_text(v)}  gives  {vector_text(np.array(v) @ jacobian)}")
         asked = f"{len(calls)} backward call{'s' * (len(calls) != 1)}"
         if right:
             return f"J is found after {asked}; {rows} are needed, one for each output."
-        latest = f": the last, v = {vector_text(calls[-1])}, gave vᵀJ = {vector_text(pulled)}" if calls else ""
+        latest = f"; the last, v = {vector_text(calls[-1])}, gave vᵀJ = {vector_text(pulled)}" if calls else ""
         wrong = "What you typed is not J yet. " if typed is not None else ""
-        return f"{wrong}J is hidden. {asked} so far{latest}. Set v and press backward; then type J, {rows} rows of {columns}."
+        return f"{wrong}J is hidden, {rows} rows of {columns}: {asked} so far{latest}."
 
     def done(values):
         if not solved(values):
             return False
         calls = len(values["calls"])
-        return calls == rows or (f"right, after {calls} calls instead of {rows}: find another J" if calls > rows else False)
+        return calls == rows or f"right, after {calls} calls instead of {rows}: find another J"
 
     log = draw["log"]
     movers = [*draw["v"].artists, *draw["J"].artists, *draw["pulled"].artists, draw["bars"].artist, *log]
@@ -144,40 +147,146 @@ def parse_matrix(text, rows, columns):
     try:
         matrix = np.array(literal(text, wanted), dtype=float)
     except (ValueError, TypeError) as error:
-        raise error if isinstance(error, Unclear) else Unclear(f"{text.strip()[:30]!r} is no matrix: type {wanted}.") from None
+        if isinstance(error, Unclear):
+            raise
+        raise Unclear(f"{text.strip()[:30]!r} is no matrix: type {wanted}.") from None
     if matrix.shape != (rows, columns):
         raise Unclear(f"J has {rows} rows, one for each output, and {columns} columns; you typed shape {matrix.shape}.")
     return matrix
 
 
 def _mixer_artists(rows, columns, *jacobians, hidden=False):
-    """(figure, parts): v, J, the weighted rows and their sum as one sheet of cells, and the sum as bars beside it."""
-    made = theme.figure(1, 2, width=9, height=0.5 * rows + 2.3, left=0.1, gap=0.16, width_ratios=(2.9, 1))
+    """(figure, parts): a sheet of cells with v, J, the weighted rows and their sum, and the sum as bars beside it."""
+    made = theme.figure(1, 2, width=9, height=0.52 * rows + 2.1)
     sheet, chart = made.axes
-    largest = largest_of(*jacobians)
-    room = 2 * columns + 5.2
-    bare(sheet, (-0.6, room), (-rows - 1.75, 0.9))
+    sheet.set_position((0.01, 0.02, 0.68, 0.96))
+    chart.set_position((0.76, 0.14, 0.225, 0.72))
+    largest, left, right = largest_of(*jacobians), 2.0, 4.2 + columns
+    below = left if hidden else right
+    bare(sheet, (-0.2, right + columns + 0.2), (-rows - 1.6, 1.2))
+    name_rows_and_columns(sheet, indexed("y", rows), indexed("x", columns), left)
+    draw = {
+        "v": Cells(sheet, (rows, 1), largest=2, fontsize=10, edge=2),
+        "J": Cells(sheet, (rows, columns), left, largest=largest, fontsize=10),
+        "pulled": Cells(sheet, (1, columns), below, -rows - 0.45, largest=2 * largest, fontsize=10, edge=2),
+    }
     with theme.style():
-        for x, y, text in ((0.5, 0.16, "v"), (1.45, -rows / 2, "·"), (2.5 + columns, -rows / 2, "=" if not hidden else "")):
-            sheet.text(x, y, text, ha="center", va="bottom" if y > 0 else "center", fontsize=12)
-        x = 3.6 + columns
-        draw = {"log": []}
+        for x, text in ((0.5, "v"), (left + columns / 2, "J")):
+            sheet.text(x, 0.75 if text == "J" else 0.16, text, ha="center", va="bottom", fontsize=11)
+        sheet.text(below - 0.14, -rows - 0.97, "vᵀJ", ha="right", va="center", fontsize=11)
         if hidden:
-            draw["log"] = [sheet.text(x - 1, -0.4 - 0.62 * i, "", va="center", fontsize=10) for i in range(rows + 3)]
+            draw["log"] = [sheet.text(left + columns + 0.5, -0.3 - 0.6 * i, "", va="center") for i in range(rows + 2)]
         else:
-            name_rows_and_columns(sheet, (rows, columns), x, row="v·row ", fontsize=9)
-        sheet.text(2.4, -rows - 1.2, "vᵀJ", ha="right", va="center", fontsize=11)
-    name_rows_and_columns(sheet, (rows, columns), 2.5)
-    draw["v"] = Cells(sheet, (rows, 1), largest=2, edge=2)
-    draw["J"] = Cells(sheet, (rows, columns), 2.5, largest=largest)
+            sheet.text(right + columns / 2, 0.75, "each row times its v", ha="center", va="bottom", fontsize=11)
+            sheet.text(left + columns + 0.35, -rows / 2, "→", ha="center", va="center", fontsize=14)
     if not hidden:
-        draw["weighted"] = Cells(sheet, (rows, columns), x, largest=2 * largest)
-    draw["pulled"] = Cells(sheet, (1, columns), 2.5 if hidden else x, -rows - 0.7, largest=2 * largest, edge=2)
-    if not hidden:
-        sheet.texts[3 + 0].set_position((0, 0))
-    top = 2 * max(np.abs(jacobian).sum(0).max() for jacobian in jacobians)
-    chart.set(xlim=(-0.6, columns - 0.4), ylim=(-1.05 * top or -1, 1.05 * top or 1), title="vᵀJ = x.grad")
-    chart.set_xticks(range(columns), ["x" + theme.index(j) for j in range(columns)])
+        name_rows_and_columns(sheet, [f"row {i}" for i in range(rows)], indexed("x", columns), right)
+        draw["weighted"] = Cells(sheet, (rows, columns), right, largest=2 * largest, fontsize=10)
+    top = 2.1 * max(np.abs(jacobian).sum(0).max() for jacobian in jacobians) or 1
+    with theme.style():
+        chart.set_title("vᵀJ, in x.grad")
+    chart.set(xlim=(-0.6, columns - 0.4), ylim=(-top, top))
+    chart.set_xticks(range(columns), indexed("x", columns))
     chart.axhline(0, **theme.GUIDE)
     draw["bars"] = Bars(chart, range(columns), 0.55, theme.DERIVATIVE["color"])
+    return made, draw
+
+
+# --- sum trick lie detector ------------------------------------------------------------------------------------------
+
+AT = (0.5, -1.0, 2.0, 0.25)
+LAYERS = {
+    "tanh": torch.tanh,
+    "softmax": lambda x: torch.softmax(x, 0),
+    "cumsum": lambda x: torch.cumsum(x, 0),
+    "batch-norm (train)": lambda x: _batch_norm(x, training=True),
+    "batch-norm (eval)": lambda x: _batch_norm(x, training=False),
+    "sort": lambda x: torch.sort(x).values,
+}
+TRUTH, LIES = "tells the truth", "lies"
+
+
+def _batch_norm(x, training):
+    """Batch norm of one feature over a batch of len(x); in eval mode with a stored mean 0.3 and variance 2."""
+    stored = torch.tensor([0.3], dtype=x.dtype), torch.tensor([2.0], dtype=x.dtype)
+    return torch.nn.functional.batch_norm(x[:, None], *stored, training=training)[:, 0]
+
+
+def sum_trick_lie_detector(f=None):
+    """Does y.sum().backward() leave the slopes of each entry alone, diag(J)? Say so before J is shown.
+
+    With f, a function from shape (4,) to shape (4,), it is one more case, called yours.
+    """
+    layers = dict(LAYERS) if f is None else {**LAYERS, "yours": f}
+    jacobians = {name: Map(layer).jacobian(AT)[1] for name, layer in layers.items()}
+    n = len(AT)
+    if jacobians.get("yours", np.eye(n)).shape != (n, n):
+        raise ValueError(f"f must return {n} numbers for {n} numbers, got {len(jacobians['yours'])}.")
+    parts = [np.stack([np.diag(jacobian), jacobian.sum(0)]) for jacobian in jacobians.values()]
+    made, draw = _detector_artists(n, lowest=min(part.min() / largest_of(part) for part in parts))
+    judged = set()  # of this explorer: what has been said rightly so far
+
+    def truth(name):
+        jacobian = jacobians[name]
+        return TRUTH if np.allclose(np.diag(jacobian), jacobian.sum(0), rtol=1e-9, atol=1e-9) else LIES
+
+    def update(function, guess):
+        jacobian, revealed = jacobians[function], guess != "?"
+        diagonal, summed = np.diag(jacobian), jacobian.sum(0)
+        draw["J"].largest = largest_of(jacobian)
+        draw["J"].show(jacobian if revealed else [[None] * n] * n)
+        draw["name"].set_text(f"J of {function}")
+        room = 1.15 * largest_of(diagonal, summed)
+        for key, heights in (("diagonal", diagonal), ("summed", summed)):
+            draw[key].show(heights / room if revealed else np.zeros(n))
+            for text, place, height in zip(draw[key + " texts"], draw[key].places, heights, strict=True):
+                text.set_position((place, max(height / room, 0) + 0.03))
+                text.set_text(cell_text(height) if revealed else "")
+        if not revealed:
+            return f"{function} at x = {vector_text(AT)}: does y.sum().backward() tell each entry's slope? Predict."
+        verdict = "as you predicted" if guess == truth(function) else f"you predicted that it {guess}"
+        return (
+            f"{function}: diag(J) = {vector_text(diagonal)}, J.sum(0) = {vector_text(summed)}. "
+            f"The sum trick {truth(function)}, {verdict}."
+        )
+
+    def all_judged(values):
+        if values["guess"] == truth(values["function"]):
+            judged.add(values["function"])
+        left = len(LAYERS) - len(judged - {"yours"})
+        return left == 0 or f"{left} to go"
+
+    return Explorer(
+        Scene(figure=made, movers=draw["movers"], update=update),
+        name="sum_trick_lie_detector",
+        tasks=[Task("Say rightly for each of the six whether the sum trick lies or tells the truth.", all_judged)],
+        function=Choice(tuple(layers), label="function"),
+        guess=Choice(("?", TRUTH, LIES), label="the sum trick", clears_with=("function",)),
+    )
+
+
+def _detector_artists(n, lowest):
+    made = theme.figure(1, 2, width=9, height=3.6)
+    sheet, chart = made.axes
+    sheet.set_position((0.02, 0.03, 0.4, 0.94))
+    chart.set_position((0.47, 0.12, 0.515, 0.74))
+    bare(sheet, (-0.6, n + 0.1), (-n - 0.1, 1.3))
+    name_rows_and_columns(sheet, indexed("y", n), indexed("x", n))
+    chart.set(xlim=(-0.6, n - 0.4), ylim=(1.1 * min(lowest, 0) - 0.04, 1.05), yticks=[])
+    chart.grid(False)
+    chart.set_xticks(range(n), indexed("x", n))
+    chart.axhline(0, **theme.GUIDE)
+    places = np.arange(n)
+    draw = {
+        "J": Cells(sheet, (n, n)),
+        "diagonal": Bars(chart, places - 0.2, 0.36, theme.TANGENT["color"], label="diag(J)"),
+        "summed": Bars(chart, places + 0.2, 0.36, theme.SECANT["color"], hatch="////", label="J.sum(0), the sum trick"),
+    }
+    with theme.style():
+        draw["name"] = sheet.text(n / 2, 0.8, "", ha="center", va="bottom", fontsize=11)
+        for key in ("diagonal", "summed"):
+            draw[key + " texts"] = [chart.text(0, 0, "", ha="center", va="bottom", fontsize=8.5) for _ in range(n)]
+    theme.legend_above(chart)
+    draw["movers"] = [*draw["J"].artists, draw["name"], draw["diagonal"].artist, draw["summed"].artist,
+                      *draw["diagonal texts"], *draw["summed texts"]]
     return made, draw

@@ -162,8 +162,10 @@ class Map:
                 ]
             elif not torch.equal(y, _flat(self(x + 0.37))):
                 raise TypeError(LOST)
-        full = [torch.zeros_like(x) if row is None else row for row in rows]
-        return y.detach().double().numpy(), torch.stack(full).double().numpy()
+        y = y.detach().double().numpy()
+        full = torch.stack([torch.zeros_like(x) if row is None else row for row in rows]).double().numpy()
+        full[~np.isfinite(y)] = np.nan  # log has a slope formula also where it has no value
+        return y, full
 
 
 LOST = (

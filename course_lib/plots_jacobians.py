@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 
 from course_lib import theme
 from course_lib.arguments import number_of
-from course_lib.cells import Cells, bare, largest_of, name_rows_and_columns
+from course_lib.cells import Cells, bare, indexed, largest_of, name_rows_and_columns
 from course_lib.partials import Map, matrix_text, point_of, vector_text
 from course_lib.theme import describe, number
 
@@ -38,7 +38,7 @@ def plot_jacobian(f, x, v=None, ax=None):
     largest = largest_of(jacobian)
     left = -2.1 if weights is not None else -0.75
     bare(ax, (left, columns + 0.1), (-rows - (1.6 if weights is not None else 0.1), 0.8), equal=True)
-    name_rows_and_columns(ax, (rows, columns), fontsize=fontsize)
+    name_rows_and_columns(ax, indexed("y", rows), indexed("x", columns), fontsize=fontsize)
     Cells(ax, (rows, columns), largest=largest, fontsize=fontsize).show(jacobian)
     label = "" if function.label == "f" else f" of {function.label.removeprefix('f = ')}"
     sentence = f"Jacobian{label} at x = {vector_text(x)}: {_table(jacobian)}"
@@ -63,7 +63,7 @@ def plot_ribbons(f, x, ax=None):
     if ax is None:
         ax = theme.figure(width=6, height=2.9).axes[0]
         ax.set_position((0.03, 0.02, 0.94, 0.87))
-    ribbons = Ribbons(ax, len(x), len(y), function.label)
+    ribbons = Ribbons(ax, len(x), len(y))
     ribbons.show(x, y, jacobian, largest_of(jacobian))
     sizes = np.abs(jacobian[np.abs(jacobian) > 1e-12])
     counts = f"{len(sizes)} of {jacobian.size} possible, {(jacobian > 1e-12).sum()} positive and "
@@ -114,7 +114,7 @@ def plot_map(f, at, size=0.5, shape="square"):
 class Ribbons:
     """Nodes of inputs above and outputs below, and the strands between them; .artists move."""
 
-    def __init__(self, ax, inputs, outputs, label):
+    def __init__(self, ax, inputs, outputs):
         self.tops = _spread(inputs)
         self.bottoms = _spread(outputs)
         bare(ax, (-0.06, 1.06), (-0.3, 1.32), equal=False)
@@ -131,27 +131,29 @@ class Ribbons:
                                                  capstyle="butt"), autolim=False)
                 for role in (theme.POSITIVE, theme.NEGATIVE)
             ]
-            ax.plot(self.tops, np.ones(inputs), **dots)
-            ax.plot(self.bottoms, np.zeros(outputs), **dots)
+            places = np.concatenate([self.tops, self.bottoms]), np.repeat([1, 0], [inputs, outputs])
+            self.dots = ax.plot(*places, **dots)
             look = {"ha": "center", "fontsize": 9.5 if max(inputs, outputs) <= 6 else 8}
             self.above = [ax.text(place, 1.09, "", va="bottom", **look) for place in self.tops]
             self.below = [ax.text(place, -0.09, "", va="top", **look) for place in self.bottoms]
-            for role, name in ((theme.POSITIVE, "y rises with x"), (theme.NEGATIVE, "y falls as x rises")):
-                ax.plot([], [], label=name, color=role["color"], linestyle=role["linestyle"], linewidth=5, alpha=0.75)
-        theme.legend_above(ax)
+            if ax.get_legend() is None:
+                for role, name in ((theme.POSITIVE, "y rises with x"), (theme.NEGATIVE, "y falls as x rises")):
+                    ax.plot([], [], label=name, linewidth=5, alpha=0.75, **role)
+                theme.legend_above(ax)
 
     @property
     def artists(self):
         return [*self.parts, *self.above, *self.below]
 
     def show(self, x, y, jacobian, largest):
+        """y may be None: its values stay unsaid."""
         flat = np.asarray(jacobian).ravel()
         for part, chosen in zip(self.parts, (flat > 1e-12, flat < -1e-12), strict=True):
             part.set_segments(self._paths[chosen])
             part.set_linewidth(np.maximum(THICKEST * np.abs(flat[chosen]) / largest, 0.6))
         for texts, name, values in ((self.above, "x", x), (self.below, "y", y)):
-            for i, (text, value) in enumerate(zip(texts, values, strict=True)):
-                text.set_text(f"{name}{theme.index(i)} = {number(value, 2)}")
+            for i, text in enumerate(texts):
+                text.set_text(name + theme.index(i) + ("" if values is None else f" = {number(values[i], 2)}"))
 
 
 def outline_of(shape):
@@ -185,7 +187,7 @@ def plane_jacobian(function, point):
 
 
 def percent(part):
-    return f"{number(100 * part, 2)} %" if part > 1e-9 else "0 %"
+    return "0 %" if part <= 1e-9 else f"{number(100 * part, 2)} %"
 
 
 def _spread(count):

@@ -66,12 +66,12 @@ def questions(graph):
 def wording(graph, question):
     """The question itself."""
     if question.kind == "gradient":
-        return f"gradient of {graph.nodes[question.index].label}: how fast does {result_name(graph)} change with it?"
+        return f"gradient ∂?: how fast does {result_name(graph)} change with {graph.nodes[question.index].label}?"
     edge = graph.edges[question.index]
     twins = sum(other.source == edge.source for other in graph.inputs[edge.target])
     along = " along this arrow alone" if twins > 1 else ""
     return (
-        f"local derivative at ×?: how fast does {graph.nodes[edge.target].title} change with "
+        f"local derivative ×?: how fast does {graph.nodes[edge.target].title} change with "
         f"{said(graph, graph.nodes[edge.source])}{along}?"
     )
 
@@ -136,8 +136,10 @@ def diagnose(graph, question, got):
     for sentence, value in slips(graph, question):
         if value is not None and is_right(got, value) and not is_right(value, question.want):
             return sentence
-    if question.want == 0 or got * question.want < 0:
-        return "Not yet, the sign is wrong too." if question.want else "Not yet: does anything change at all?"
+    if question.want == 0:
+        return "Not yet: does anything change at all?"
+    if got * question.want < 0:
+        return "Not yet: the sign is wrong, and so is the size."
     return f"Not yet, {number(got)} is too {'small' if abs(got) < abs(question.want) else 'large'}."
 
 
@@ -163,10 +165,15 @@ def _local_slips(graph, question):
                    f"{node.label}."), want * inner.local
     if name == "pow" and numbers:
         yield "The exponent has to come down as a factor.", _divided(want, numbers[0])
-    yield "That is upstream × local already; at ×? the local derivative alone is asked for.", upstream * want
+    yield "That is upstream × local already; at ×? the local derivative alone is asked.", upstream * want
     yield f"That is the value of {source.label}; asked is how fast {node.label} changes when it moves.", source.value
+    yield f"That is the gradient that has arrived at {node.label}; asked is the factor on this arrow.", upstream
     yield "The size is right, the sign is not.", -want
     yield "That is one divided by it: how much does the result change per change of the input?", _divided(1.0, want)
+    for other in graph.edges:
+        if other.local is not None and other != edge:
+            yield (f"That belongs to the arrow from {graph.nodes[other.source].label} to "
+                   f"{graph.nodes[other.target].label}."), other.local
 
 
 def _gradient_slips(graph, question):

@@ -9,20 +9,21 @@ from functools import lru_cache
 
 import torch
 
-from course_lib.drawing import MOST_NODES, PAGE, Picture, graph_axes, moved, placed, prepared, texts_needed
+from course_lib.drawing import MOST_NODES, PAGE, Picture, graph_axes, looks, moved, placed, prepared, texts_needed
 from course_lib.graph import Graph, trace
-from course_lib.live import Explorer, Scene, Slider, Task, Text, Unclear
+from course_lib.live import Explorer, Filmstrip, Scene, Slider, Task, Text, Unclear
 from course_lib.slips import answer, diagnose, hint, is_right, names_in, questions, read_number, wording
 from course_lib.walk import Known, gradients_found, known_after, product, sends, sentence, steps
 
 MOST_QUESTIONS = 40
+MOST_FRAMES = 60  # about 5 KB each
 CONTROLS = ("step", "answer")
 
 
 def step_through(f, /, **leaves):
     """Forward through f value by value, then back gradient by gradient, with sliders for step and leaves.
 
-    f may also be a Graph of trace(…): then its numbers stay as they are.
+    f may also be a Graph of trace(…): then its numbers stay as they are, and it can be walked even without a kernel.
     """
     stage = _Stage(f, leaves)
     last = max(len(steps(graph)) for graph in stage.samples) - 1
@@ -33,7 +34,8 @@ def step_through(f, /, **leaves):
         stage.show(graph, known_after(graph, k))
         return sentence(graph, k)
 
-    return Explorer(
+    kind = Filmstrip if isinstance(f, Graph) and last < MOST_FRAMES else Explorer
+    return kind(
         Scene(figure=stage.figure, movers=stage.movers, update=update),
         name="step_through",
         tasks=[Task("Go forward to the result, then back to the leaves, up to the last step.",
@@ -200,7 +202,7 @@ class _Stage:
         places = [placed(graph) for graph in self.samples]
         self.width = max(PAGE, *(place.width for place in places))
         self.height = max(place.height for place in places)
-        self.place = lru_cache(8)(placed)
+        self.places = {}
         ax = graph_axes(self.width, self.height)
         self.figure = ax.figure
         self.room = 2 * max(texts_needed(graph) for graph in self.samples)
@@ -226,13 +228,21 @@ class _Stage:
         return graph
 
     def show(self, graph, known):
-        place = self.place(graph)
-        fit = max(place.width / self.width, place.height / self.height, 1)
-        self.picture.fit = 1 / fit
-        width, height = self.width * fit, self.height * fit
-        prepared(self.picture.ax, width, height)
-        place = moved(place, (width - place.width) / 2, (height - place.height) / 2)
+        place, fit = self._place(graph)
+        if fit != self.picture.fit:
+            self.picture.fit = fit
+            prepared(self.picture.ax, self.width / fit, self.height / fit)
         self.picture.show(graph, place, known)
+
+    def _place(self, graph):
+        """(where it stands in the middle of the figure, factor that makes it fit): the same for graphs that look alike."""
+        key = looks(graph)
+        if key not in self.places:
+            place = placed(graph)
+            fit = min(self.width / place.width, self.height / place.height, 1.0)
+            right, up = (self.width / fit - place.width) / 2, (self.height / fit - place.height) / 2
+            self.places[key] = moved(place, right, up), fit
+        return self.places[key]
 
 
 def _slider(value):

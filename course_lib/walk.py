@@ -142,7 +142,8 @@ def sentence(graph, k):
 
 def _forward(graph, node):
     inputs = dict.fromkeys(said(graph, graph.nodes[edge.source]) for edge in graph.inputs[node.id])
-    made = f"forward through {node.title}: {listed(list(inputs))} gives {words(node.value) or 'a result'}"
+    give = "gives" if len(inputs) == 1 else "give"
+    made = f"forward through {node.title}: {listed(list(inputs))} {give} {words(node.value) or 'a result'}"
     return f"{made}; {node.note}, so no gradient comes back here." if node.kind == "constant" else f"{made}."
 
 
