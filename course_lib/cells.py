@@ -49,11 +49,11 @@ class Cells:
 class Bars:
     """Upright bars at the given places from 0 to their heights; hatched ones differ also in grey."""
 
-    def __init__(self, ax, places, width, color, hatch=None, label=None):
+    def __init__(self, ax, places, width, color, alpha=0.8, hatch=None, label=None):
         self.places, self.width = np.asarray(places, dtype=float), width
         with theme.style():
             self.artist = PolyCollection(
-                [], facecolors=(*to_rgb(color), 0.25 if hatch else 0.8), edgecolors=color, linewidths=1.2, hatch=hatch,
+                [], facecolors=(*to_rgb(color), 0.25 if hatch else alpha), edgecolors=color, linewidths=1.2, hatch=hatch,
                 label=label, zorder=2,
             )
             ax.add_collection(self.artist, autolim=False)

@@ -200,7 +200,7 @@ class _Flow:
         return spots
 
     def _crowding(self, spot, curve, taken):
-        """How much stands in the way of a label there: worst are other labels and boxes, then lines, then near labels."""
+        """How much stands in the way of a label there: worst are labels and boxes, then lines, then near labels."""
         here, others = _around(spot, *self.label), [_around(other, *self.label) for other in taken]
         crossed = 0
         for other in self.curves:
@@ -255,7 +255,7 @@ def _state(node):
     return "not connected" if node.gradient is None else ""
 
 
-# --- artists -----------------------------------------------------------------------------------------------------------
+# --- artists ---------------------------------------------------------------------------------------------------------
 
 
 class Picture:
@@ -426,7 +426,7 @@ def _interrupted(curve, x, y, half_width, half_height):
             if out[0] and len(piece) > 1]
 
 
-# --- figures -----------------------------------------------------------------------------------------------------------
+# --- figures ---------------------------------------------------------------------------------------------------------
 
 
 def graph_axes(width, height):

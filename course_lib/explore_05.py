@@ -57,7 +57,7 @@ def jacobian_microscope(f=None, at=None, over=None):
         for i in (0, 1):
             draw[f"in {i}"].set_data(*(point + np.outer([-arm, arm], right[i])).T)
             draw[f"out {i}"].set_data(*np.outer([-0.5, 0.5], sizes[i] * left[:, i]).T)
-        det = np.linalg.det(jacobian)
+        det = _det(jacobian)
         draw["glass"].set_text(f"×{number(1 / size, 2)} around {vector_text(y)}")
         turned = ", mirrored" if det < -1e-9 else ""
         kind = "Square of side" if shape == "square" else "Circle of diameter"
@@ -72,7 +72,7 @@ def jacobian_microscope(f=None, at=None, over=None):
         return bool(gap_of(seen[: len(outline)], outline @ jacobian.T, 1) <= GAP)
 
     def flat(values):
-        det = np.linalg.det(function.jacobian([values["a"], values["b"]])[1])
+        det = _det(function.jacobian([values["a"], values["b"]])[1])
         return bool(abs(det) <= SMALL_DET * largest_of(dets))
 
     tasks = [Task(f"Shrink it until true and linear image are at most {percent(GAP)} of its size apart.", close)]
@@ -88,6 +88,10 @@ def jacobian_microscope(f=None, at=None, over=None):
         size=LogSlider(1e-3, 1, 6, 0.68, "size"),
         shape=Choice(("square", "circle"), "square", "shape"),
     )
+
+
+def _det(jacobian):
+    return jacobian[0, 0] * jacobian[1, 1] - jacobian[0, 1] * jacobian[1, 0]
 
 
 def _survey(function, ranges):

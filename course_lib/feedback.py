@@ -75,7 +75,7 @@ NEXT = {
     Layer.SHAPE: "Print the shapes of what goes in and what comes out.",
     Layer.DTYPE: "Print .dtype of what goes in and of what comes out, and follow it line by line.",
     Layer.FINITE: "Print the values between the lines and find the first nan or inf.",
-    Layer.SIDE_EFFECT: "Work on a copy: .detach().clone() gives you one.",
+    Layer.SIDE_EFFECT: "Work on a new tensor: .detach().clone() makes one, and plain .clone() one that stays connected.",
     Layer.CONNECTED: "Print .requires_grad of what you return.",
     Layer.VALUE: "Take the input above, work out the answer by hand, and print every step beside it.",
     Layer.PROPERTY: "Take the input above and print what your function does with it, step by step.",

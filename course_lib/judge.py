@@ -311,11 +311,11 @@ class Answer:
         return self
 
     def raises(self, error, because):
-        """An exception of this type, such as "ValueError", must come."""
+        """An exception of this type, such as "ValueError", or of a type derived from it must come."""
         failure = self.reply.failure
         if failure is None:
             self._fail(Layer.PROPERTY, f"a {error}, because {because}")
-        elif failure.type != error:
+        elif error not in (failure.type, *failure.bases):
             self._demand_reply(f"a {error}, because {because}")
         return self
 

@@ -12,6 +12,7 @@ import contextlib
 import dis
 import io
 import linecache
+import sys
 import time
 import traceback
 import types
@@ -68,6 +69,7 @@ class Failure:
     message: str
     line: int | None = None
     code: str = ""
+    bases: tuple[str, ...] = field(default=(), compare=False)  # of the exception's class, nearest first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,8 +99,7 @@ def observe(function, args):
     dtype, printed, value, failure = torch.get_default_dtype(), Printed(), None, None
     grads, grad_failure = (), None
     start = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed), torch.enable_grad():
-        warnings.simplefilter("always")
+    with _warnings_told() as caught, contextlib.redirect_stdout(printed), torch.enable_grad(), _recursion_limit_kept():
         try:
             returned = function(*inputs)
             value = describe(returned)
@@ -121,6 +122,29 @@ def observe(function, args):
         warnings=tuple(str(w.message)[:TEXT_LIMIT] for w in caught if issubclass(w.category, UserWarning))[:5],
         printed=printed.getvalue()[:TEXT_LIMIT],
     )
+
+
+@contextlib.contextmanager
+def _warnings_told():
+    """Every warning is recorded each time; several of torch come once per process otherwise."""
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield caught
+    finally:
+        torch.set_warn_always(before)
+
+
+@contextlib.contextmanager
+def _recursion_limit_kept():
+    """An answer may raise the limit for itself, not for what runs later."""
+    before = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class Printed(io.StringIO):
@@ -166,15 +190,19 @@ def explain_failure(error, function=None):
     """A Failure that points at the student's last own line: in the file of `function`, or the innermost frame."""
     home = getattr(getattr(function, "__code__", None), "co_filename", None)
     frames = traceback.extract_tb(error.__traceback__)
+    bases = tuple(base.__name__ for base in type(error).__mro__[1:-2])  # without BaseException and object
     if isinstance(error, SyntaxError):
-        return Failure(type=type(error).__name__, message=str(error.msg), line=error.lineno, code=(error.text or "").strip())
+        return Failure(
+            type=type(error).__name__, message=str(error.msg), line=error.lineno, code=(error.text or "").strip(),
+            bases=bases,
+        )
     own = [frame for frame in frames if frame.filename == home]
     if home is None:  # a callable without code of its own: the innermost line, unless that is ours
         own = [frame for frame in frames[-1:] if frame.filename != __file__]
     code = linecache.getline(own[-1].filename, own[-1].lineno).strip() if own else ""
     return Failure(
         type=type(error).__name__, message=_message(error)[:TEXT_LIMIT], line=own[-1].lineno if own else None,
-        code=code[:TEXT_LIMIT],
+        code=code[:TEXT_LIMIT], bases=bases,
     )
 
 

@@ -69,6 +69,102 @@ class Named(Counted):
         return self._run(x, *self._parameters)
 
 
+class ListFunction(Counted):
+    """A function of one list of n numbers that returns a list of m, built from trees of add, sub, mul, sin and exp.
+
+    It uses the operators + − · and the methods .sin() and .exp() of whatever is in the list, plain numbers on either side.
+    """
+
+    def __init__(self, trees, n):
+        super().__init__()
+        self._trees, self._n = trees, n
+        for tree in trees:
+            _check_list_tree(tree, n)
+
+    def __call__(self, z):
+        if not isinstance(z, list | tuple) or len(z) != self._n:
+            raise TypeError(f"f takes one list of {self._n} numbers")
+        self.calls += 1
+        return [_on_list(tree, z) for tree in self._trees]
+
+
+def _check_list_tree(tree, n, depth=0):
+    if depth > 50 or not isinstance(tree, list | tuple) or not tree:
+        raise TreeError("not the tree of a function on lists")
+    op, *rest = tree
+    arity = {"x": 1, "num": 1, "sin": 1, "exp": 1, "add": 2, "sub": 2, "mul": 2}.get(op if isinstance(op, str) else None)
+    if arity != len(rest) or (op == "x" and rest[0] not in range(n)):
+        raise TreeError(f"not a node of a function on lists: {str(tree)[:60]}")
+    if op not in ("x", "num"):
+        for child in rest:
+            _check_list_tree(child, n, depth + 1)
+
+
+def _on_list(tree, z):
+    op, *rest = tree
+    if op == "x":
+        return z[rest[0]]
+    if op == "num":
+        return rest[0]
+    parts = [_on_list(child, z) for child in rest]
+    if op in ("sin", "exp"):
+        return getattr(parts[0], op)()
+    a, b = parts
+    return a + b if op == "add" else a - b if op == "sub" else a * b
+
+
+class Planted(Counted):
+    """A function R⁴ → R⁴ with a custom backward that is right or has the named fault; its forward mode is right."""
+
+    FAULTS = ("right", "transposed", "doubled", "upstream-ignored")
+
+    def __init__(self, fault):
+        super().__init__()
+        if fault not in self.FAULTS:
+            raise TreeError(f"unknown fault {str(fault)[:40]!r}: known are {', '.join(self.FAULTS)}")
+        self._function = _planted(fault)
+
+    def __call__(self, x):
+        self.note((x,))
+        return self._function.apply(x)
+
+
+def _planted(fault):
+    matrix = torch.tensor([[0.7, -1.3, 0.4, 0.2], [0.1, 0.9, -0.6, 1.1], [1.2, 0.3, 0.8, -0.5], [-0.4, 1.6, 0.5, 0.6]])
+
+    class SineThenMatrix(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x):
+            return matrix.to(x.dtype) @ torch.sin(x)
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            (x,) = inputs
+            ctx.save_for_backward(x)
+            ctx.save_for_forward(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            M = matrix.to(x.dtype)
+            if fault == "transposed":
+                return torch.cos(x) * (M @ g)
+            if fault == "doubled":
+                return 2 * torch.cos(x) * (M.T @ g)
+            if fault == "upstream-ignored":
+                return torch.cos(x) * (M.T @ torch.ones_like(g))
+            return torch.cos(x) * (M.T @ g)
+
+        @staticmethod
+        def jvp(ctx, u):
+            (x,) = ctx.saved_tensors
+            return matrix.to(x.dtype) @ (torch.cos(x) * u)
+
+    return SineThenMatrix
+
+
 def _batch_norm(x, training):
     mean, var = torch.zeros(x.shape[1], dtype=x.dtype), torch.ones(x.shape[1], dtype=x.dtype)
     return torch.nn.functional.batch_norm(x, mean, var, training=training)
@@ -91,4 +187,6 @@ BUILDERS = {
     "formula": TorchFunction,
     "vector": VectorFunction,
     "named": Named,
+    "dual": ListFunction,
+    "planted": Planted,
 }

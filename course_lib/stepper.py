@@ -53,7 +53,7 @@ def backprop_stepper(f=None, /, **leaves):
         f, leaves = x_sin_x2, {"x": 0.7, **leaves}
     stage = _Stage(f, leaves)
     if not stage.start.is_scalar:
-        raise ValueError("backprop_stepper asks for single numbers, so every node must be one: use step_through instead.")
+        raise ValueError("backprop_stepper asks for single numbers, so every node must be one: use step_through here.")
     asked = len(questions(stage.start))
     if not 0 < asked <= MOST_QUESTIONS:
         raise ValueError(
@@ -193,7 +193,8 @@ class _Stage:
             kinds = {name: getattr(leaves[name], "dtype", torch.float64) for name in numbers}
             self.sliders = {name: _slider(value) for name, value in numbers.items()}
             self.traced = lru_cache(64)(lambda **values: trace(f, **{
-                name: torch.tensor(values[name], dtype=kinds[name]) if name in values else fixed[name] for name in leaves
+                name: torch.tensor(values[name], dtype=kinds[name]) if name in kinds else fixed[name]
+                for name in leaves
             }))
             self.samples = [self.start, *self._at_the_ends(numbers)]
         largest = max(len(graph.nodes) for graph in self.samples)
@@ -235,7 +236,7 @@ class _Stage:
         self.picture.show(graph, place, known)
 
     def _place(self, graph):
-        """(where it stands in the middle of the figure, factor that makes it fit): the same for graphs that look alike."""
+        """(where it stands in the figure, the factor that makes it fit): the same for graphs that look alike."""
         key = looks(graph)
         if key not in self.places:
             place = placed(graph)

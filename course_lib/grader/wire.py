@@ -23,6 +23,7 @@ CELLS_BYTES = 32 * MIB  # for the one frame that carries a notebook, from the tr
 ARRAY_BYTES = 4 * MIB
 RANK = 8
 ITEMS = 200_000  # list entries in one message
+BASES = 10  # of the class of an exception
 DEPTH = 12  # nesting of a value; observe.describe stops at 8
 RECIPE_DEPTH = 60  # of the data of a function: formulas as trees
 RECIPE_NODES = 10_000
@@ -223,16 +224,23 @@ def unpack_reply(data, args):
 
 
 def pack_failure(failure):
-    return failure and [clean(failure.type), clean(failure.message), failure.line, clean(failure.code)]
+    return failure and [
+        clean(failure.type), clean(failure.message), failure.line, clean(failure.code),
+        [clean(base) for base in failure.bases[:BASES]],
+    ]
 
 
 def unpack_failure(data):
     if data is None:
         return None
-    kind, message, line, code = _exactly(data, 4)
+    kind, message, line, code, bases = _exactly(data, 5)
     if line is not None and not _is_count(line):
         raise WireError("not a line number")
-    return Failure(type=_text(kind), message=_text(message), line=line, code=_text(code))
+    if not isinstance(bases, list) or len(bases) > BASES:
+        raise WireError("not the bases of an exception")
+    return Failure(
+        type=_text(kind), message=_text(message), line=line, code=_text(code), bases=tuple(_text(base) for base in bases)
+    )
 
 
 def _exactly(data, count):

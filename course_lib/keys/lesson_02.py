@@ -71,7 +71,7 @@ def heights(f, u, v):
 
 @partials_at.mistake("C1")
 def walked_twice(f, u, v):
-    """Both partials are doubled: backward ran twice on the same leaves, and .grad adds up."""
+    """Both partials are doubled. That is what you get if backward runs twice on the same leaves: .grad adds up."""
     a, b = _leaves(u, v)
     f(a, b).backward()
     f(a, b).backward()
@@ -361,7 +361,8 @@ def unbroadcast(ask):
             dx = np.array([ask.rng.uniform(0.3, 1.7) for _ in range(int(np.prod(shape)))]).reshape(shape)
             answer = ask(g, shape)
             answer.equals(_summed(g, shape), "the sum over the copies")
-            total = float((answer.value.numbers * dx).sum()) if not answer.broken else 0.0
+            result = getattr(answer.value, "numbers", answer.value)  # a plain number is right for the shape ()
+            total = float((result * dx).sum()) if not answer.broken else 0.0
             answer.holds(abs(total - float((g * dx).sum())) < 1e-4, "⟨g, expand(dx)⟩ = ⟨result, dx⟩")
 
 
@@ -446,6 +447,19 @@ def indirect_only(x):
     return x * x, 2 * x * x
 
 
+@total_vs_partial.mistake("other-held")
+def x_held_instead(x):
+    """Your direct slope holds the factor x and lets y move. Asked first is the other way round: y held, x moving."""
+    return 2 * x * x, 3 * x * x
+
+
+@total_vs_partial.mistake("C1")
+def total_on_top_of_direct(x):
+    """Your direct slope is right, and your total is the sum of both: .grad still held the direct slope. Clear it, or use
+    a new leaf, before the second walk."""
+    return x * x, 4 * x * x
+
+
 @total_vs_partial.mistake("swapped")
 def total_first(x):
     """Both numbers are right, but they are swapped: the direct slope, with y held, comes first."""
@@ -496,16 +510,17 @@ def classify_critical(ask):
 
 
 def _expect(answer, *kinds):
-    answer.holds(isinstance(answer.value, str), 'one of "min", "max", "saddle", "not critical"', layer=Layer.TYPE)
-    said = answer.value if isinstance(answer.value, str) else ""
-    answer.holds(said.strip().lower() in kinds, f"what the shape of f around p is: {_shape_in_words(kinds[0])}",
-                 f"you said {said!r}", layer=Layer.VALUE)
+    said = answer.value.strip().lower() if isinstance(answer.value, str) else None
+    answer.holds(said in PLACES, 'one of the words "min", "max", "saddle", "not critical"', layer=Layer.TYPE)
+    answer.holds(said in kinds, PLACES[kinds[0]], f"you said {said!r}", layer=Layer.VALUE)
 
 
-def _shape_in_words(kind):
-    return {"min": "flat at p, and curving up along every direction", "max": "flat at p, and curving down along every direction",
-            "saddle": "flat at p, curving up along one direction and down along another",
-            "not critical": "the gradient at p is not 0"}[kind]
+PLACES = {
+    "min": "f is flat at p and curves up along every direction",
+    "max": "f is flat at p and curves down along every direction",
+    "saddle": "f is flat at p, curves up along one direction and down along another",
+    "not critical": "the gradient of f at p is not 0",
+}
 
 
 def _tilted(rng, kind):
@@ -519,7 +534,7 @@ def _tilted(rng, kind):
     }[kind]
     p, q = a - centre[0], b - centre[1]
     form = (hessian[0][0] * p**2 + 2 * hessian[0][1] * p * q + hessian[1][1] * q**2) / 2
-    return VectorFormula(form + p**4 / 20, 2), np.array([float(c) for c in centre])
+    return VectorFormula(form + p**4 / 20 + k, 2), np.array([float(c) for c in centre])  # + k: flat is not zero
 
 
 def _hessian_and_gradient(f, p):
@@ -556,9 +571,18 @@ def hessian_alone(f, p):
 
 @classify_critical.mistake("determinant")
 def determinant_alone(f, p):
-    """A positive determinant says that both curvatures have the same sign. It does not say which: valley or hill?"""
+    """A positive determinant says that both curvatures have the same sign. It does not say which: a valley and a hill
+    look alike to it."""
     hessian, gradient = _hessian_and_gradient(f, p)
     return "not critical" if gradient.norm() > 1e-4 else "min" if torch.linalg.det(hessian) > 0 else "saddle"
+
+
+@classify_critical.mistake("trace")
+def trace_alone(f, p):
+    """You looked at the sum of the two curvatures. One up and one down may add up to anything: a saddle needs both signs
+    to be seen."""
+    hessian, gradient = _hessian_and_gradient(f, p)
+    return "not critical" if gradient.norm() > 1e-4 else "min" if hessian.trace() > 0 else "max"
 
 
 @classify_critical.mistake("signs-swapped")
@@ -630,7 +654,7 @@ def both_faults(f, u, v):
 
 @fix_partials.mistake("cleared-too-early")
 def cleared_between(f, u, v):
-    """Your first number is right and the second is 0 or None: .grad of one leaf was cleared before you read it."""
+    """Your first number is right and the second is 0: .grad of one leaf was cleared before you read it."""
     a, b = _leaves(u, v)
     f(a, b).backward()
     return a.grad.item(), torch.zeros_like(b).item()

@@ -373,10 +373,14 @@ KINDS = ("leaf", "non-leaf", "no graph")
 
 def kinds_of_tensors():
     """What the eight lines really make."""
-    names = {"torch": torch}
-    with torch.enable_grad():
-        for line in TENSORS:
-            exec(line, names)
+    names, dtype = {"torch": torch}, torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)  # where float64 is the default, .double() computes nothing
+    try:
+        with torch.enable_grad():
+            for line in TENSORS:
+                exec(line, names)
+    finally:
+        torch.set_default_dtype(dtype)
     tensors = [names[name] for name in "abcdefgh"]
     return ["no graph" if not t.requires_grad else "leaf" if t.is_leaf else "non-leaf" for t in tensors]
 
@@ -472,6 +476,12 @@ def local_derivative_of_a(x):
     """Your a holds cos a, the local derivative of the sine. The gradient of y by a also has the factor that arrived at b,
     which is x."""
     return {"a": math.cos(x * x), "b": x}
+
+
+@intermediate_grads.mistake("swapped")
+def names_swapped(x):
+    """Both numbers are right, but they stand under each other's name."""
+    return {"a": x, "b": x * math.cos(x * x)}
 
 
 @intermediate_grads.mistake("values")
@@ -587,7 +597,7 @@ def _family_trees(rng):
     yield "d", {"b": ["a"], "c": ["a"], "d": ["b", "c"]}
     yield "d", {"d": ["c", "a"], "c": ["b"], "b": ["a"]}
     yield "x", {}
-    yield "y", {"y": ["x", "x"], "other": ["x"]}
+    yield "y", {"y": ["x", "x"]}
     for _ in range(6):
         graph = graphs.random_graph(rng, 9)
         yield graph[-1][0], {name: list(inputs) for name, _, inputs in graph}
@@ -612,7 +622,7 @@ def _judge_order(answer, root, parents):
     answer.holds(len(place) == len(order), "each node once", "a node is in your list twice", layer=Layer.VALUE)
     answer.holds(set(order) >= _reachable(root, parents), "every node that the root depends on", "nodes are missing",
                  layer=Layer.VALUE)
-    answer.holds(set(order) <= _reachable(root, parents), "only nodes that the root depends on", layer=Layer.VALUE)
+    answer.holds(set(order) <= _reachable(root, parents), "only names of the graph", layer=Layer.VALUE)
     late = [child for child in order for parent in parents.get(child, ()) if place.get(parent, -1) > place[child]]
     answer.holds(not late, "every parent before its child", f"{late[0]} comes before one of its parents" if late else None,
                  layer=Layer.VALUE)
@@ -758,6 +768,28 @@ def data_still_edited(x):
     e = torch.exp(x) + 1.0
     s = x * x
     x.data.mul_(2.0)
+    return (e * s + x).sum()
+
+
+@fix_saved_values.mistake("both-faults")
+def both_edits_left(x):
+    """Both edits are still there: `e += 1` overwrites a number that backward needs, and x.data changes x behind
+    PyTorch's back."""
+    e = torch.exp(x)
+    e += 1.0
+    s = x * x
+    x.data.mul_(2.0)
+    return (e * s + x).sum()
+
+
+@fix_saved_values.mistake("B14-no-grad")
+def doubled_under_no_grad(x):
+    """no_grad hides the doubling from the graph, but x itself is overwritten all the same: the caller's x is changed, and
+    backward still needed it. Make a new tensor."""
+    e = torch.exp(x) + 1.0
+    s = x * x
+    with torch.no_grad():
+        x.mul_(2.0)
     return (e * s + x).sum()
 
 

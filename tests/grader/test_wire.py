@@ -185,13 +185,19 @@ def test_gradients_come_back_one_for_each_leaf():
 @pytest.mark.parametrize(
     ("position", "lie"),
     [(2, [2]), (2, [-1]), (2, [True]), (2, "x"), (3, [0.0]), (4, -1), (4, 1.5), (5, True), (6, "text"), (7, 5),
-     (8, None), (9, "x"), (1, []), (1, [1, 2, 3, 4]), (1, ["E", "m", -5, ""]), (0, {"a": 1})],
+     (8, None), (9, "x"), (1, []), (1, [1, 2, 3, 4, []]), (1, ["E", "m", -5, "", []]), (1, ["E", "m", 5, "", "E"]),
+     (1, ["E", "m", 5, "", ["E"] * 100]), (1, ["E", "m", 5, "", [5]]), (0, {"a": 1})],
 )  # fmt: skip
 def test_reply_that_lies_about_its_form_is_refused(position, lie):
     packed = wire.pack_reply(Reply(value=1.0))
     packed[position] = lie
     with pytest.raises(wire.WireError):
         wire.unpack_reply(packed, [1.5, 2.5])
+
+
+def test_the_kinds_of_an_exception_come_back():
+    failure = Failure(type="CycleError", message="", bases=("ValueError", "Exception"))
+    assert wire.unpack_failure(wire.pack_failure(failure)).bases == ("ValueError", "Exception")
 
 
 def test_characters_that_turn_text_around_are_taken_out():

@@ -1,0 +1,208 @@
+"""Explorers of lesson 06, sensitivity: softmax_seesaw(), depth_dial(activation)."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from course_lib import theme
+from course_lib.arguments import number_of
+from course_lib.cells import Bars, indexed
+from course_lib.controls import Choice, Slider
+from course_lib.live import Explorer, Scene, Task
+from course_lib.partials import vector_text
+from course_lib.plots_fields import arrows
+from course_lib.theme import number, scientific
+
+RAISE = 0.1
+MOST = 0.0245  # by which p₁ can change when z₀ is raised by 0.1: at most 0.1 · ½ · ½, reached to 2 %
+DEAF = 0.01
+
+
+def softmax_seesaw():
+    """Four logits on a seesaw: bars for p = softmax(z / T), arrows for ∂p/∂z of the logit being turned."""
+    made = theme.figure(width=6.8, height=3.9, left=0.5)
+    made.subplots_adjust(bottom=0.19)
+    draw = _seesaw_artists(made.axes[0])
+    names = indexed("z", 4)
+
+    def softmax(z, temperature):
+        return torch.softmax(torch.tensor(z, dtype=torch.float64) / temperature, 0).numpy()
+
+    @lru_cache(maxsize=4)  # the picture and a task ask for the same one
+    def jacobian_of(z, temperature):
+        z = torch.tensor(z, dtype=torch.float64, requires_grad=True)
+        p = torch.softmax(z / temperature, 0)
+        return torch.stack([torch.autograd.grad(one, z, retain_graph=True)[0] for one in p]).numpy()
+
+    def logits(values):
+        return tuple(values[f"z{i}"] for i in range(4))
+
+    def raised(z, temperature):
+        """How p₁ changes when z₀ is raised."""
+        return float(softmax([z[0] + RAISE, *z[1:]], temperature)[1] - softmax(z, temperature)[1])
+
+    def update(temperature, c, turn, predict, **values):
+        z = logits(values)
+        shifted = tuple(one + c for one in z)
+        p, jacobian = softmax(shifted, temperature), jacobian_of(shifted, temperature)
+        j = names.index(turn)
+        column = jacobian[:, j]
+        draw["bars"].show(p)
+        draw["arrows"].set_offsets(np.column_stack([np.arange(4), p]))
+        draw["arrows"].set_UVC(np.zeros(4), column)
+        for i in range(4):
+            draw["p"][i].set_text(f"p{theme.index(i)} = {number(p[i], 2)}")
+            draw["d"][i].set_text(("+" if column[i] > 1e-12 else "") + number(column[i], 2))
+            draw["d"][i].set_position((i + 0.12, min(p[i] + max(column[i], 0) / 2 + 0.02, 1.08)))
+        off = np.abs(p - softmax(z, temperature)).max()
+        sums = max(np.abs(jacobian.sum(0)).max(), np.abs(jacobian.sum(1)).max())
+        draw["note"].set_text(
+            f"rows and columns of J sum to {number(sums)}; adding c = {number(c)} changes p by {number(off)}"
+        )
+        change = raised(z, temperature)
+        return (
+            f"p = {vector_text(p)}; ∂p/∂{turn} = {vector_text(column)}, together {number(column.sum())}. "
+            f"Raising z₀ by 0.1 changes p₁ by {number(change)}."
+        )
+
+    def strongest(values):
+        if values["predict"] == "?":
+            return "predict the sign first"
+        if values["temperature"] != 1:
+            return "at temperature 1"
+        if abs(raised(logits(values), 1)) < MOST:
+            return False
+        return values["predict"] == "falls" or "large enough, but look at its sign"
+
+    def deaf(values):
+        return bool(np.abs(jacobian_of(logits(values), values["temperature"])).max() <= DEAF)
+
+    return Explorer(
+        Scene(figure=made, movers=draw["movers"], update=update),
+        name="softmax_seesaw",
+        tasks=[
+            Task(f"At temperature 1: make raising z₀ by 0.1 change p₁ by {number(MOST)} or more.", strongest),
+            Task(f"Make softmax deaf: no entry of J larger than {number(DEAF)}.", deaf),
+        ],
+        **{f"z{i}": Slider(-4, 4, 1 / 8, value, names[i]) for i, value in enumerate((1, 0.5, -0.5, -1))},
+        temperature=Slider(0.25, 4, 0.25, 1, "temperature"),
+        c=Slider(-4, 4, 0.5, 0, "add c to all"),
+        turn=Choice(tuple(names), names[0], "turn"),
+        predict=Choice(("?", "rises", "falls"), "?", "z₀ + 0.1: p₁"),
+    )
+
+
+def _seesaw_artists(ax):
+    ax.set(xlim=(-0.5, 3.75), ylim=(-0.02, 1.12), yticks=[0, 0.25, 0.5, 0.75, 1], xticks=[])
+    draw = {"bars": Bars(ax, range(4), 0.5, theme.FUNCTION["color"], alpha=0.4, label="p")}
+    draw["arrows"] = arrows(ax, np.zeros((4, 2)), np.zeros((4, 2)), width=3)
+    with theme.style():
+        draw["p"] = [ax.text(i, -0.06, "", ha="center", va="top") for i in range(4)]
+        look = {"color": theme.DERIVATIVE["color"], "fontsize": 9}
+        draw["d"] = [ax.text(i, 0, "", ha="left", va="bottom", **look) for i in range(4)]
+        draw["note"] = ax.text(0.5, -0.16, "", transform=ax.transAxes, ha="center", va="top", fontsize=9)
+        ax.plot([], [], label="what turning one logit by 1 would do: ∂p/∂z", color=theme.DERIVATIVE["color"],
+                marker=r"$\uparrow$", markersize=11, linestyle="none")
+    theme.legend_above(ax)
+    draw["movers"] = [draw["bars"].artist, draw["arrows"], *draw["p"], *draw["d"], draw["note"]]
+    return draw
+
+
+# --- depth dial ------------------------------------------------------------------------------------------------------
+
+WIDTH, DEEPEST, BATCH = 64, 30, 8
+LOWEST, HIGHEST = 1e-16, 1e8
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
+
+
+def depth_dial(activation=None):
+    """The norm of the gradient at every layer of a deep network, for other depths, activations and sizes of weights.
+
+    Weights are normal numbers · scale / √width, the same ones each time. With activation, an elementwise torch
+    function, there is one more choice, called yours.
+    """
+    functions = dict(ACTIVATIONS) if activation is None else {**ACTIVATIONS, "yours": activation}
+    first = "relu" if activation is None else "yours"
+    rng = np.random.default_rng(6)  # NumPy's, because its normal numbers are the same on every machine
+    weights = torch.from_numpy(rng.standard_normal((DEEPEST, WIDTH, WIDTH)) / np.sqrt(WIDTH))
+    start = torch.from_numpy(rng.standard_normal((BATCH, WIDTH)))
+    pull = torch.from_numpy(rng.standard_normal((BATCH, WIDTH)))
+
+    def norms(layers, scale, name):
+        """Norms of the gradients at the layers 0 … layers, the last one is 1."""
+        with torch.enable_grad():
+            h = [start.clone().requires_grad_()]
+            for weight in weights[:layers]:
+                h.append(functions[name](h[-1] @ (scale * weight)))
+            grads = torch.autograd.grad((h[-1] * pull / pull.norm()).sum(), h)
+        return np.array([grad.norm().item() for grad in grads])
+
+    if activation is not None:
+        _explain(norms)
+    made = theme.figure(width=6.8, height=3.6, left=0.8)
+    ax = made.axes[0]
+    draw = _depth_artists(ax)
+
+    def update(layers, scale, activation):
+        layers = int(layers)
+        found = norms(layers, scale, activation)
+        shown = np.clip(found, LOWEST, HIGHEST)
+        draw["norms"].set_data(np.arange(layers + 1), shown)
+        top = float(np.clip(found.max(), LOWEST, HIGHEST))
+        draw["band"].set_data([0, layers, layers, 0, 0], [top, top, top / 10, top / 10, top])
+        apart = found.max() / found.min() if found.min() > 0 else np.inf
+        spread = f"a factor of {_factor(apart)} apart" if apart < np.inf else "somewhere no gradient is left"
+        return (
+            f"{activation}, {layers} layer{'s' * (layers != 1)}, scale {number(scale, 4)}: the gradient's norm is "
+            f"{number(found[0], 2)} at the input for 1 at the output; over all layers {spread}."
+        )
+
+    def kept(wanted):
+        def done(values):
+            if values["activation"] != wanted:
+                return False
+            if values["layers"] != DEEPEST:
+                return f"with {DEEPEST} layers"
+            found = norms(DEEPEST, values["scale"], wanted)
+            return bool(found.min() > 0 and found.max() / found.min() <= 10)
+
+        return done
+
+    return Explorer(
+        Scene(figure=made, movers=list(draw.values()), update=update),
+        name="depth_dial",
+        tasks=[Task(f"{name}, {DEEPEST} layers: keep the norm within one decade, the band.", kept(name))
+               for name in ACTIVATIONS],
+        layers=Slider(1, DEEPEST, 1, 10, "layers"),
+        scale=Slider(0.25, 12, 1 / 16, 1, "scale of the weights"),
+        activation=Choice(tuple(functions), first, "activation"),
+    )
+
+
+def _explain(norms):
+    """Refuse an activation that cannot be used, with one sentence."""
+    try:
+        found = norms(1, 1.0, "yours")
+    except Exception as error:
+        raise TypeError(
+            f"activation must be an elementwise torch function such as torch.tanh; it raised {type(error).__name__}: "
+            f"{(str(error).splitlines() or [''])[0][:100]}"
+        ) from None
+    number_of(found[0], "the gradient through the activation")
+
+
+def _factor(apart):
+    return number(apart, 2) if apart < 1e4 else scientific(apart)
+
+
+def _depth_artists(ax):
+    ax.set(xlim=(-0.5, DEEPEST + 0.5), yscale="log", ylim=(LOWEST, HIGHEST), xlabel="layer, 0 is the input",
+           ylabel="norm of the gradient")
+    with theme.style():
+        draw = {
+            "band": ax.plot([], [], label="one decade", color=theme.TANGENT["color"], linewidth=1.2)[0],
+            "norms": ax.plot([], [], label="gradient at this layer", marker="o", markersize=4, **theme.DERIVATIVE)[0],
+        }
+    theme.legend_above(ax)
+    return draw

@@ -1,0 +1,97 @@
+"""Explorer of lesson 07, training: learning_rate_dial()."""
+
+import numpy as np
+import torch
+
+from course_lib import theme
+from course_lib.controls import Slider
+from course_lib.live import Explorer, Scene, Task
+from course_lib.partials import vector_text
+from course_lib.theme import number
+
+START, STEPS = (-1.6, 1.2), 24
+STEP = 1 / 64  # of the dial
+LOWEST, HIGHEST = 1e-8, 1e4
+LEVELS = np.array([0.05, 0.25, 0.75, 1.5, 3, 6, 12])
+
+
+def learning_rate_dial():
+    """Gradient descent on the bowl ½(λ₀u² + λ₁v²): the path, and the loss after each step, for a learning rate to turn."""
+    made = theme.figure(1, 2, width=9, height=4.2, left=0.6, gap=0.32, width_ratios=(1.05, 1))
+    draw = _dial_artists(*made.axes)
+
+    def update(lr, lambda0, lambda1):
+        curvature = np.array([lambda0, lambda1])
+        path, losses = descend(lr, curvature)
+        draw["contours"].set_data(*_ellipses(curvature).T)
+        draw["path"].set_data(*path.T)
+        draw["losses"].set_data(np.arange(STEPS + 1), np.clip(losses, LOWEST, HIGHEST))
+        limit, factors = 2 / curvature.max(), 1 - lr * curvature
+        verdict = "it converges" if lr < limit and lr > 0 else "it stands still" if lr == 0 else "it diverges"
+        if lr == limit:
+            verdict = "it jumps to and fro for ever"
+        draw["limit"].set_text(f"2/λmax = {number(limit)}")
+        return (
+            f"λ = {vector_text(curvature)}, lr = {number(lr, 4)}, 2/λmax = {number(limit)}: {verdict}. Per step u and v "
+            f"are multiplied by 1 − lr·λ = {vector_text(factors)}; loss {number(losses[0])} → {number(losses[-1])}."
+        )
+
+    def largest(values):
+        limit = 2 / max(values["lambda0"], values["lambda1"])
+        if values["lambda0"] == values["lambda1"]:
+            return "with two different λ"
+        return bool(values["lr"] < limit <= values["lr"] + STEP)
+
+    def at_once(values):
+        return bool(abs(values["lr"] - 1 / max(values["lambda0"], values["lambda1"])) <= STEP / 2)
+
+    return Explorer(
+        Scene(figure=made, movers=list(draw.values()), update=update),
+        name="learning_rate_dial",
+        tasks=[Task("Set the largest learning rate of the dial that still converges.", largest),
+               Task("Set the one that reaches the valley's floor across the steep direction in one step.", at_once)],
+        lr=Slider(0, 2, STEP, 4 * STEP, "learning rate"),
+        lambda0=Slider(1, 8, 0.5, 1, "λ₀, along u"),
+        lambda1=Slider(1, 8, 0.5, 4, "λ₁, along v"),
+    )
+
+
+def descend(lr, curvature):
+    """(path of shape (STEPS + 1, 2), losses of shape (STEPS + 1,)) of gradient descent on the bowl, by autograd."""
+    curvature = torch.as_tensor(curvature, dtype=torch.float64)
+    x, path, losses = torch.tensor(START, dtype=torch.float64, requires_grad=True), [], []
+    with torch.enable_grad():
+        for _ in range(STEPS + 1):
+            loss = (curvature * x * x).sum() / 2
+            (gradient,) = torch.autograd.grad(loss, x)
+            path.append(x.detach())
+            losses.append(loss.item())
+            x = (x.detach() - lr * gradient).requires_grad_()
+    return torch.stack(path).numpy(), np.array(losses)
+
+
+def _ellipses(curvature):
+    """Contours of the bowl at LEVELS as one line with gaps."""
+    turn = np.linspace(0, 2 * np.pi, 61)
+    circle = np.column_stack([np.cos(turn), np.sin(turn)])
+    radii = np.sqrt(2 * LEVELS[:, None] / curvature)
+    pieces = [np.vstack([radius * circle, [[np.nan, np.nan]]]) for radius in radii]
+    return np.concatenate(pieces)
+
+
+def _dial_artists(bowl, losses):
+    bowl.set(xlim=(-2, 2), ylim=(-2, 2), xlabel="u", ylabel="v", aspect="equal")
+    bowl.grid(False)
+    losses.set(xlim=(-0.5, STEPS + 0.5), yscale="log", ylim=(LOWEST, HIGHEST), xlabel="step", ylabel="loss")
+    with theme.style():
+        draw = {
+            "contours": bowl.plot([], [], label="equal loss", **{**theme.FUNCTION, "linewidth": 1})[0],
+            "path": bowl.plot([], [], label="steps", marker="o", markersize=3.5,
+                              **{**theme.DERIVATIVE, "linewidth": 1.4})[0],
+            "losses": losses.plot([], [], label="loss", marker="o", markersize=3.5, **theme.DERIVATIVE)[0],
+            "limit": losses.text(0.97, 0.95, "", transform=losses.transAxes, ha="right", va="top"),
+        }
+        bowl.plot(*[[c] for c in START], **theme.POINT)
+    theme.legend_above(bowl)
+    theme.legend_above(losses)
+    return draw

@@ -1,0 +1,161 @@
+"""Explorer of lesson 09, your own gradients: upstream_dial(function)."""
+
+import numpy as np
+import torch
+
+from course_lib import theme
+from course_lib.controls import Choice, Slider
+from course_lib.live import Explorer, Scene, Task
+from course_lib.theme import number
+
+LETTERS = ("A", "B", "C", "D")
+IGNORES, WRONG_FACTOR = "C", "B"
+
+
+class SquareRight(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return 2 * ctx.saved_tensors[0] * grad_output
+
+
+class CubeLosesFactor(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return ctx.saved_tensors[0] ** 2 * grad_output
+
+
+class ExpIgnoresUpstream(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x.exp())
+        return x.exp()
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return ctx.saved_tensors[0].clone()
+
+
+class SineRight(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return ctx.saved_tensors[0].cos() * grad_output
+
+
+FUNCTIONS = {"A": ("x²", SquareRight.apply), "B": ("x³", CubeLosesFactor.apply), "C": ("eˣ", ExpIgnoresUpstream.apply),
+             "D": ("sin x", SineRight.apply)}
+
+
+def upstream_dial(function=None):
+    """What the backward of a Function returns while the gradient that comes in, grad_output, is turned like a dial.
+
+    With function, your own torch.autograd.Function (or its .apply) of one tensor, there is one more choice, called yours.
+    """
+    functions = dict(FUNCTIONS)
+    if function is not None:
+        functions["yours"] = (getattr(function, "__name__", "yours"), _as_callable(function))
+        _answer(functions["yours"][1], 0.75, 1.0)  # explains in one sentence what cannot be turned
+    made = theme.figure(width=6.6, height=3.9, left=0.75)
+    top = _top(functions)
+    draw = _dial_artists(made.axes[0], top)
+    ends = np.array([-3.0, 3.0])
+
+    def update(letter, g, x, ignores, factor):
+        formula, run = functions[letter]
+        returned, at_one, slope = _answer(run, x, g), _answer(run, x, 1.0), _difference(run, x)
+        draw["proportional"].set_data(ends, at_one * ends)
+        draw["true"].set_data(ends, slope * ends)
+        draw["stem"].set_data([g, g], [0, np.clip(returned, -top, top)])
+        draw["dot"].set_data([g], [np.clip(returned, -top, top)])
+        draw["name"].set_text(f"{letter}: forward computes {formula}" if letter != "yours" else f"yours: {formula}")
+        kept = "in proportion" if _close(returned, at_one * g) else f"not in proportion, that would be {number(at_one * g)}"
+        right = "right" if _close(returned, slope * g, 1e-6) else f"the slope times g is {number(slope * g)}"
+        return (
+            f"{letter} at x = {number(x, 4)}: backward with grad_output {number(g, 4)} returns {number(returned)}: "
+            f"{kept}; {right}."
+        )
+
+    return Explorer(
+        Scene(figure=made, movers=list(draw.values()), update=update),
+        name="upstream_dial",
+        tasks=[
+            Task("Which of A to D ignores grad_output, so that its answer is not proportional to the dial?",
+                 lambda values: values["ignores"] == IGNORES),
+            Task("Which one is proportional to the dial and still wrong?",
+                 lambda values: values["factor"] == WRONG_FACTOR),
+        ],
+        letter=Choice(tuple(functions), "A" if function is None else "yours", "Function"),
+        g=Slider(-3, 3, 1 / 8, 1, "grad_output"),
+        x=Slider(-1.5, 1.5, 1 / 8, 0.75, "x"),
+        ignores=Choice(("?", *LETTERS), "?", "ignores it"),
+        factor=Choice(("?", *LETTERS), "?", "wrong factor"),
+    )
+
+
+def _as_callable(function):
+    if isinstance(function, type) and issubclass(function, torch.autograd.Function):
+        return function.apply
+    if callable(function) and not isinstance(function, type):
+        return function
+    raise TypeError(f"expected a torch.autograd.Function or its .apply, got {type(function).__name__}.")
+
+
+def _answer(run, x, g):
+    """The gradient of x that a backward with grad_output g leaves, as a float; nan where none arrives."""
+    with torch.enable_grad():
+        at = torch.tensor([x], dtype=torch.float64, requires_grad=True)
+        y = run(at)
+        if not isinstance(y, torch.Tensor) or y.numel() != 1:
+            raise TypeError("the Function must return one number for one number.")
+        if y.grad_fn is None:
+            raise TypeError("the result has no grad_fn: forward must be called through .apply.")
+        (grad,) = torch.autograd.grad(y, at, torch.full_like(y, g), allow_unused=True)
+    return float("nan") if grad is None else grad.item()
+
+
+def _difference(run, x, h=1e-5):
+    """Slope of forward by a central difference: it knows nothing of backward."""
+    with torch.no_grad():
+        ahead, behind = (run(torch.tensor([place], dtype=torch.float64)) for place in (x + h, x - h))
+        return ((ahead - behind) / (2 * h)).item()
+
+
+def _close(one, other, tolerance=1e-9):
+    return abs(one - other) <= tolerance * max(1, abs(other))
+
+
+def _top(functions):
+    """A height that holds what all of them return."""
+    found = [abs(_answer(run, x, g)) for _, run in functions.values() for x in (-1.5, 0.75, 1.5) for g in (1.0, 3.0)]
+    finite = [size for size in found if np.isfinite(size)]
+    return 1.1 * min(max(finite, default=1), 10) or 1
+
+
+def _dial_artists(ax, top):
+    ax.set(xlim=(-3.2, 3.2), ylim=(-top, top), xlabel="grad_output, what comes in", ylabel="what backward returns")
+    ax.axhline(0, **theme.GUIDE)
+    ax.axvline(0, **theme.GUIDE)
+    with theme.style():
+        draw = {
+            "proportional": ax.plot([], [], label="g × the answer for 1", **theme.SECANT)[0],
+            "true": ax.plot([], [], label="g × the slope, by differences", **theme.DERIVATIVE)[0],
+            "stem": ax.plot([], [], color=theme.TANGENT["color"], linewidth=1.2)[0],
+            "dot": ax.plot([], [], label="answer", **{**theme.POINT, "markersize": 9})[0],
+            "name": ax.text(0.03, 0.94, "", transform=ax.transAxes, va="top", fontsize=11),
+        }
+    theme.legend_above(ax)
+    return draw

@@ -1,0 +1,65 @@
+"""A cell says its number in digits, and in a colour on which ink is readable on light and dark pages."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from course_lib import theme
+from course_lib.cells import Bars, Cells, cell_text, indexed, largest_of, tint
+
+
+def luminance(rgb):
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted([luminance(one), luminance(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("value", [-2, -1, -0.3, 0, 0.3, 1, 2])
+@pytest.mark.parametrize("page, ink", [("#ffffff", theme.INK), ("#111111", "#e0e0e0")])
+def test_ink_on_a_cell_is_readable_on_any_page(value, page, ink):
+    *color, alpha = tint(value, 2)
+    seen = [alpha * c + (1 - alpha) * p for c, p in zip(color, to_rgb(page), strict=True)]
+    assert contrast(seen, to_rgb(ink)) >= 4.5
+
+
+def test_sign_is_a_hue_and_size_a_strength():
+    assert tint(1, 2)[:3] == to_rgb(theme.POSITIVE["color"]) and tint(-1, 2)[:3] == to_rgb(theme.NEGATIVE["color"])
+    strengths = [tint(value, 2)[3] for value in (0.1, 0.5, 1, 2)]
+    assert strengths == sorted(strengths) and strengths[0] < strengths[-1]
+    assert tint(5, 2) == tint(2, 2) and tint(0, 2)[3] == tint(None, 2)[3] == tint(np.nan, 2)[3] == 0
+
+
+def test_cells_stand_where_the_matrix_has_them():
+    ax = theme.figure().axes[0]
+    cells = Cells(ax, (2, 3), left=1, top=0)
+    cells.show([[1, 2, 3], [4, 5, None]])
+    found = {text.get_text(): text.get_position() for text in cells.texts}
+    assert found["1"][0] < found["2"][0] < found["3"][0] and found["1"][1] > found["4"][1]
+    assert found["?"] == pytest.approx((3.5, -1.52))
+    first = cells.boxes.get_paths()[0].vertices
+    assert first.min(0).tolist() == [1, -1] and first.max(0).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    "value, text", [(-0.217, "−0.217"), (-0.0866, "−0.09"), (0.00289, "≈0"), (0, "0"), (-3, "−3"), (12.25, "12.2")]
+)
+def test_numbers_fit_their_cell(value, text):
+    assert cell_text(value) == text
+
+
+def test_bars_reach_from_zero_to_their_height():
+    ax = theme.figure().axes[0]
+    bars = Bars(ax, [0, 1], 0.5, "#D55E00")
+    bars.show([2, -1])
+    tops = [path.vertices[:, 1] for path in bars.artist.get_paths()]
+    assert (tops[0].min(), tops[0].max(), tops[1].min(), tops[1].max()) == (0, 2, -1, 0)
+    assert bars.artist.get_paths()[1].vertices[:, 0].min() == 0.75
+
+
+def test_the_largest_size_counts_all_matrices_and_skips_what_is_undefined():
+    assert largest_of([[1, -3]], [[2, np.nan]]) == 3 and largest_of([[0, 0]]) == 1
+    assert indexed("x", 11)[-1] == "x₁₀"

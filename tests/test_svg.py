@@ -1,0 +1,43 @@
+"""Both layers of a picture share one system of coordinates, with or without Matplotlib's own SVG renderer."""
+
+import re
+
+import pytest
+
+from course_lib import svg, theme
+
+
+def parabola(x):
+    """A figure with a point and a text to move."""
+    figure = theme.figure()
+    ax = figure.axes[0]
+    ax.set(xlim=(-3, 3), ylim=(0, 9), title="fixed title")
+    with theme.style():
+        return figure, [ax.plot([x], [x * x], **theme.POINT)[0], ax.text(-2.5, 8, f"height {x * x:g}")]
+
+
+def coordinates(svg):
+    return re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"', svg), re.findall(r">(height [\d.]+)<", svg)
+
+
+def test_the_fallback_without_matplotlibs_svg_renderer_draws_the_same(monkeypatch):
+    figure, movers = parabola(1)
+    with svg.settings({"svg.hashsalt": "one", "svg.fonttype": "none"}):
+        quick = svg.overlay(figure, movers)
+
+        def gone(*arguments, **options):
+            raise TypeError("RendererSVG changed")
+
+        monkeypatch.setattr(svg, "drawn_alone", gone)
+        slow = svg.overlay(figure, movers)
+    assert coordinates(slow) == coordinates(quick) and coordinates(quick)[0]
+    assert "fixed title" not in slow
+    assert figure.axes[0].title.get_visible()
+
+
+def test_the_point_lies_where_the_axes_put_it():
+    figure, movers = parabola(1)
+    wanted = figure.axes[0].transData.transform((1, 1))
+    (found,), _ = coordinates(svg.overlay(figure, movers))
+    assert float(found[0]) == pytest.approx(wanted[0], abs=0.01)
+    assert 252 - float(found[1]) == pytest.approx(wanted[1], abs=0.01)
