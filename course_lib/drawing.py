@@ -190,27 +190,32 @@ class _Flow:
 
     def _spots(self):
         """The middle of each edge's label: on the edge, where no box, no other label and, if possible, no line is."""
-        spots = []
+        spots, taken = [], []
+        frames = [Box(*curve.min(axis=0).tolist(), *np.ptp(curve, axis=0).tolist()) for curve in self.curves]
         for i, curve in enumerate(self.curves):
             # across a column that it passes there is nothing but this edge
             places = (0.5, 0.25, 0.75) if self.plan.via[i] else (0.5, 0.4, 0.6, 0.3, 0.7, 0.22, 0.78)
-            found = [_along(curve, place) for place in places]
-            costs = [self._crowding(spot, curve, spots) for spot in found]
-            spots.append(found[costs.index(min(costs))])
+            best = None
+            for place in places:
+                here = _around(_along(curve, place), *self.label)
+                lines = [self.curves[k] for k, frame in enumerate(frames) if k != i and frame.meets(here, 1)]
+                cost = self._crowding(here, taken, lines)
+                if best is None or cost < best[0]:
+                    best = cost, here
+                if not cost:
+                    break
+            taken.append(best[1])
+            spots.append(best[1].middle)
         return spots
 
-    def _crowding(self, spot, curve, taken):
+    def _crowding(self, here, taken, lines):
         """How much stands in the way of a label there: worst are labels and boxes, then lines, then near labels."""
-        here, others = _around(spot, *self.label), [_around(other, *self.label) for other in taken]
-        crossed = 0
-        for other in self.curves:
-            if other is not curve and other[0, 0] < here.right and other[-1, 0] > here.left:
-                across = np.interp(np.linspace(here.left, here.right, 9), other[:, 0], other[:, 1])
-                crossed += bool(((across > here.bottom) & (across < here.top)).any())
-        return (
-            100 * sum(here.meets(other) for other in [*others, *self.boxes]) + 10 * crossed
-            + sum(here.meets(other, LINE) for other in others)
-        )
+        covered = sum(here.meets(other) for other in (*taken, *self.boxes))
+        near = sum(here.meets(other, LINE) for other in taken)
+        across = np.linspace(here.left, here.right, 9)
+        heights = [np.interp(across, line[:, 0], line[:, 1]) for line in lines]
+        crossed = sum(((height > here.bottom) & (height < here.top)).any() for height in heights)
+        return 100 * covered + 10 * int(crossed) + near
 
 
 def _around(point, wide, high):
@@ -346,9 +351,10 @@ def _label(graph, i, edge, known, room):
         if " × " not in text:
             return text
         factors, sent = text.split(" = ")
-        if len(factors) * LABEL_SIZE * LETTER + 10 <= room:
+        if len(factors) * LABEL_SIZE * LETTER + 6 <= room:
             return f"{factors}\n= {sent}"
-        return f"×{factors.split(' × ')[1]}\n={sent}"  # the upstream gradient stands in the box beside it
+        upstream, local = factors.split(" × ")
+        return f"{upstream}\n×{local}\n={sent}"
     if i in known.locals and edge.local is not None:
         text = f"×{words(edge.local)}"
         return text if len(text) * LABEL_SIZE * LETTER <= room - 4 else ""

@@ -152,10 +152,10 @@ def depth_dial(activation=None):
         top = float(np.clip(found.max(), LOWEST, HIGHEST))
         draw["band"].set_data([0, layers, layers, 0, 0], [top, top, top / 10, top / 10, top])
         apart = found.max() / found.min() if found.min() > 0 else np.inf
-        spread = f"a factor of {_factor(apart)} apart" if apart < np.inf else "somewhere no gradient is left"
+        spread = f"a factor of {_size(apart)} apart" if apart < np.inf else "somewhere no gradient is left"
         return (
             f"{activation}, {layers} layer{'s' * (layers != 1)}, scale {number(scale, 4)}: the gradient's norm is "
-            f"{number(found[0], 2)} at the input for 1 at the output; over all layers {spread}."
+            f"{_size(found[0])} at the input for 1 at the output; over all layers {spread}."
         )
 
     def kept(wanted):
@@ -192,8 +192,9 @@ def _explain(norms):
     number_of(found[0], "the gradient through the activation")
 
 
-def _factor(apart):
-    return number(apart, 2) if apart < 1e4 else scientific(apart)
+def _size(value):
+    """Two digits; unlike number() it keeps what is far below 1e-12, for here that is no rounding."""
+    return number(value, 2) if value == 0 or 1e-3 <= value < 1e4 else scientific(value)
 
 
 def _depth_artists(ax):

@@ -11,12 +11,12 @@ from course_lib.theme import number
 
 START, STEPS = (-1.6, 1.2), 24
 STEP = 1 / 64  # of the dial
-LOWEST, HIGHEST = 1e-8, 1e4
+LOWEST, HIGHEST = 1e-7, 1e4
 LEVELS = np.array([0.05, 0.25, 0.75, 1.5, 3, 6, 12])
 
 
 def learning_rate_dial():
-    """Gradient descent on the bowl ½(λ₀u² + λ₁v²): the path, and the loss after each step, for a learning rate to turn."""
+    """Gradient descent on the bowl ½(λ₀u² + λ₁v²): its path, and the loss after each step, for any learning rate."""
     made = theme.figure(1, 2, width=9, height=4.2, left=0.6, gap=0.32, width_ratios=(1.05, 1))
     draw = _dial_artists(*made.axes)
 
@@ -32,8 +32,9 @@ def learning_rate_dial():
             verdict = "it jumps to and fro for ever"
         draw["limit"].set_text(f"2/λmax = {number(limit)}")
         return (
-            f"λ = {vector_text(curvature)}, lr = {number(lr, 4)}, 2/λmax = {number(limit)}: {verdict}. Per step u and v "
-            f"are multiplied by 1 − lr·λ = {vector_text(factors)}; loss {number(losses[0])} → {number(losses[-1])}."
+            f"λ = {vector_text(curvature)}, lr = {number(lr, 4)}, 2/λmax = {number(limit)}: {verdict}. "
+            f"Each step multiplies u and v by 1 − lr·λ = {vector_text(factors)}; "
+            f"loss {number(losses[0])} → {number(losses[-1])}."
         )
 
     def largest(values):

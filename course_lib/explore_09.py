@@ -63,7 +63,7 @@ FUNCTIONS = {"A": ("x²", SquareRight.apply), "B": ("x³", CubeLosesFactor.apply
 def upstream_dial(function=None):
     """What the backward of a Function returns while the gradient that comes in, grad_output, is turned like a dial.
 
-    With function, your own torch.autograd.Function (or its .apply) of one tensor, there is one more choice, called yours.
+    With function, your own torch.autograd.Function of one tensor (or its .apply), there is one more choice, yours.
     """
     functions = dict(FUNCTIONS)
     if function is not None:
@@ -82,11 +82,9 @@ def upstream_dial(function=None):
         draw["stem"].set_data([g, g], [0, np.clip(returned, -top, top)])
         draw["dot"].set_data([g], [np.clip(returned, -top, top)])
         draw["name"].set_text(f"{letter}: forward computes {formula}" if letter != "yours" else f"yours: {formula}")
-        kept = "in proportion" if _close(returned, at_one * g) else f"not in proportion, that would be {number(at_one * g)}"
-        right = "right" if _close(returned, slope * g, 1e-6) else f"the slope times g is {number(slope * g)}"
         return (
-            f"{letter} at x = {number(x, 4)}: backward with grad_output {number(g, 4)} returns {number(returned)}: "
-            f"{kept}; {right}."
+            f"{letter} at x = {number(x, 4)}: backward with grad_output {number(g, 4)} returns {number(returned)}, "
+            f"with grad_output 1 it returns {number(at_one)}; the slope of forward, by differences, is {number(slope)}."
         )
 
     return Explorer(
@@ -134,10 +132,6 @@ def _difference(run, x, h=1e-5):
         return ((ahead - behind) / (2 * h)).item()
 
 
-def _close(one, other, tolerance=1e-9):
-    return abs(one - other) <= tolerance * max(1, abs(other))
-
-
 def _top(functions):
     """A height that holds what all of them return."""
     found = [abs(_answer(run, x, g)) for _, run in functions.values() for x in (-1.5, 0.75, 1.5) for g in (1.0, 3.0)]
@@ -149,9 +143,10 @@ def _dial_artists(ax, top):
     ax.set(xlim=(-3.2, 3.2), ylim=(-top, top), xlabel="grad_output, what comes in", ylabel="what backward returns")
     ax.axhline(0, **theme.GUIDE)
     ax.axvline(0, **theme.GUIDE)
+    wide = {**theme.SECANT, "linewidth": 5}  # where the two lines agree, both are seen
     with theme.style():
         draw = {
-            "proportional": ax.plot([], [], label="g × the answer for 1", **theme.SECANT)[0],
+            "proportional": ax.plot([], [], label="g × the answer for 1", alpha=0.7, **wide)[0],
             "true": ax.plot([], [], label="g × the slope, by differences", **theme.DERIVATIVE)[0],
             "stem": ax.plot([], [], color=theme.TANGENT["color"], linewidth=1.2)[0],
             "dot": ax.plot([], [], label="answer", **{**theme.POINT, "markersize": 9})[0],

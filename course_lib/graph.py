@@ -8,7 +8,7 @@ as they are. What cannot be traced is refused with one sentence (TypeError, Valu
 
 import inspect
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -217,13 +217,15 @@ def _arguments(f, copies):
         signature = inspect.signature(getattr(f, "forward", f))
     except (TypeError, ValueError):  # torch.sin and other built-in functions have none
         return list(copies.values()), {}
-    try:
+    names = list(signature.parameters)
+    with suppress(TypeError):
         signature.bind(**copies)
         return [], copies
-    except TypeError:
-        if set(copies) & set(signature.parameters):
-            raise TypeError(f"f takes {signature}, and the leaves are {', '.join(copies)}.") from None
-        return list(copies.values()), {}
+    with suppress(TypeError):
+        signature.bind(*copies.values())
+        if names[: len(copies)] == list(copies) or not set(names) & set(copies):
+            return list(copies.values()), {}
+    raise TypeError(f"f takes {signature}, and the leaves are {', '.join(copies)}.")
 
 
 def _cotangent(y, cotangent):

@@ -64,6 +64,7 @@ SEVEN_DIGITS = (
     "The value is right to about seven digits: somewhere float32 was used. torch.tensor(a) makes float32; write "
     "torch.tensor(a, dtype=torch.float64) where digits matter."
 )
+WALKED_BACK = "walking back from what you returned gives"
 SHARP = Tolerance(rtol=1e-8)  # float64 arithmetic; a float32 answer and a forward difference fail
 
 
@@ -154,6 +155,7 @@ class Ask:
         self.exercise, self.source, self.rng = exercise, source, rng
         self.problems, self.checks, self.transcript, self.advice = [], [], [], []
         self.pairs = []  # (got, want) of single numbers
+        self.gradient_pairs = []  # the same of gradients by a Leaf
         self.array_pairs = []  # the same of the first array that was wrong
         self._part = None
 
@@ -273,7 +275,7 @@ class Answer:
         elif self.reply.grads[of] is None:
             self._fail(Layer.CONNECTED, "an answer that is still connected to its input", "no way back to the input")
         else:
-            self._compare(self.reply.grads[of], want, meaning, tolerance)
+            self._compare(self.reply.grads[of], want, meaning, tolerance, WALKED_BACK)
         return self
 
     def warns_nothing(self):
@@ -339,13 +341,14 @@ class Answer:
             self.ask.note(Layer.RAISED, self.question, f"{failure.type}: {failure.message}", wanted, failure)
             self.broken = True
 
-    def _as_number(self, value):
+    def _as_number(self, value, of=""):
         if _number(value) is None:
             one = isinstance(value, Array) and value.numbers.size == 1 and value.numbers.shape
-            wanted = "a single number, not a tensor with one entry: index it or use .item()" if one else "a number"
+            wanted = f"a single number{of}, not a tensor with one entry: index it or use .item()" if one else f"a number{of}"
             self._fail(Layer.SHAPE if isinstance(value, Array) and value.numbers.shape else Layer.TYPE, wanted)
 
-    def _compare(self, value, want, meaning, tolerance):
+    def _compare(self, value, want, meaning, tolerance, said="you returned", of=""):
+        """said: how the numbers came about; of: which one of several numbers this is."""
         if isinstance(want, tuple | list):
             if not isinstance(value, tuple | list) or len(value) != len(want):
                 self._fail(Layer.TYPE, f"{len(want)} things, as a tuple")
@@ -353,32 +356,32 @@ class Answer:
             meanings = meaning if isinstance(meaning, tuple) else (meaning,) * len(want)
             for got_one, want_one, meaning_one in zip(value, want, meanings, strict=True):
                 if not self.broken:
-                    self._compare(got_one, want_one, meaning_one, tolerance)
+                    self._compare(got_one, want_one, meaning_one, tolerance, said, f" for {meaning_one}")
         elif isinstance(want, dict):
             missing = ", ".join(key for key in want if not isinstance(value, dict) or key not in value)
             if missing:
                 self._fail(Layer.TYPE, f"a dict with an entry for {missing}")
             for key, want_one in want.items():
                 if not self.broken:
-                    self._compare(value[key], want_one, f"{meaning} {key!r}", tolerance)
+                    self._compare(value[key], want_one, f"{meaning} {key!r}", tolerance, said, f" for {meaning} {key!r}")
         elif isinstance(want, np.ndarray) and want.ndim:
-            self._compare_arrays(value, want, meaning, tolerance)
+            self._compare_arrays(value, want, meaning, tolerance, said)
         else:
-            self._as_number(value)
+            self._as_number(value, of)
             if not self.broken:
-                self._compare_numbers(_number(value), float(want), meaning, tolerance)
+                self._compare_numbers(_number(value), float(want), meaning, tolerance, said)
 
-    def _compare_numbers(self, got, want, meaning, tolerance):
+    def _compare_numbers(self, got, want, meaning, tolerance, said):
         if np.isnan(got) or np.isinf(got) and np.isfinite(want):
             self._fail(Layer.FINITE, "a finite number")
             return
-        self.ask.pairs.append((got, want))
+        (self.ask.gradient_pairs if said == WALKED_BACK else self.ask.pairs).append((got, want))
         if not tolerance.accepts(got, want):
-            self._fail(Layer.VALUE, _property(meaning, got, want, tolerance), f"you returned {show(got)}")
+            self._fail(Layer.VALUE, _property(meaning, got, want, tolerance), f"{said} {show(got)}")
         elif not SHARP.accepts(got, want) and tolerance is CLOSE:
             self.ask.advise(SEVEN_DIGITS)
 
-    def _compare_arrays(self, value, want, meaning, tolerance):
+    def _compare_arrays(self, value, want, meaning, tolerance, said):
         if not isinstance(value, Array):
             self._fail(Layer.TYPE, f"a tensor of shape {want.shape}")
         elif value.numbers.shape != want.shape:
@@ -393,7 +396,7 @@ class Answer:
                 worst = np.unravel_index(gap.argmax(), gap.shape)
                 text = _property(meaning, float(got[worst]), float(want[worst]), tolerance)
                 where = ", ".join(map(str, worst))
-                self._fail(Layer.VALUE, text, f"you returned {show(float(got[worst]))} at index [{where}]")
+                self._fail(Layer.VALUE, text, f"{said} {show(float(got[worst]))} at index [{where}]")
 
 
 def _number(value):
@@ -418,7 +421,9 @@ def _property(meaning, got, want, tolerance):
 
 
 def _returned(value):
-    return "your function returned None (is a return missing?)" if value is None else f"you returned {show(value)}"
+    if value is None:
+        return "your function returned None (is a return missing, or did you return a .grad that nothing has filled?)"
+    return f"you returned {show(value)}"
 
 
 def show(value):
@@ -498,7 +503,7 @@ def weigh(exercise, ask):
     else:
         status = Status.PARTIAL if share else Status.WRONG
     return Verdict(
-        status=status, problem=problem, ratio=ratio_of(ask.array_pairs or ask.pairs) if problem.layer is Layer.VALUE else "",
+        status=status, problem=problem, ratio=ratio_of(_telling_pairs(ask)) if problem.layer is Layer.VALUE else "",
         misconception=found.id if found else "", sentence=found.sentence if found else "",
         fingerprint=fingerprint_of(ask.transcript), **about,
     )
@@ -513,6 +518,12 @@ def advise_on_side_effects(exercise, ask):
         if indices:
             names = " and ".join(exercise.parameters[i] for i in sorted(indices))
             ask.advise(f"Your function {what} {names}, which belongs to the caller; work on {names}.detach().clone().")
+
+
+def _telling_pairs(ask):
+    """The pairs of numbers that the ratio is about: gradients only where all values are right."""
+    right = all(CLOSE.accepts(got, want) for got, want in ask.pairs)
+    return ask.array_pairs or (ask.gradient_pairs if right and ask.gradient_pairs else ask.pairs)
 
 
 def ratio_of(pairs):

@@ -165,6 +165,66 @@ def _planted(fault):
     return SineThenMatrix
 
 
+class CountedMatmul(Counted):
+    """torch.matmul that counts its calls, and in `tracked` the multiplications of numbers."""
+
+    def __call__(self, a, b):
+        self.calls += 1
+        rows = a.shape[0] if a.ndim == 2 else 1
+        self.tracked += rows * b.shape[0] * (b.shape[1] if b.ndim == 2 else 1)
+        return torch.matmul(a, b)
+
+
+CHECKED = {  # name: (f, its backward)
+    "sine": (torch.sin, lambda g, x: g * torch.cos(x)),
+    "square": (lambda x: x * x, lambda g, x: g * 2 * x),
+    "softplus-sum": (lambda x: torch.log1p(torch.exp(x)).sum(), lambda g, x: g * torch.sigmoid(x)),
+    "cumsum": (lambda x: torch.cumsum(x, 0), lambda g, x: g.flip(0).cumsum(0).flip(0)),
+    "product": (lambda x: x.prod(), lambda g, x: g * x.prod() / x),
+    "scaled": (lambda x: 3.0 * torch.tanh(x), lambda g, x: 3.0 * g * (1 - torch.tanh(x) ** 2)),
+}
+
+
+class Checked(Counted):
+    """One of the functions of CHECKED."""
+
+    def __init__(self, name):
+        super().__init__()
+        self._run = _known(name, CHECKED)[0]
+
+    def __call__(self, x):
+        self.note((x,))
+        return self._run(x)
+
+
+class Claimed(Counted):
+    """What claims to be the backward of a function of CHECKED: backward(g, x), right or with the named fault."""
+
+    FAULTS = {
+        "none": lambda run, g, x: run(g, x),
+        "doubled": lambda run, g, x: 2 * run(g, x),
+        "negated": lambda run, g, x: -run(g, x),
+        "upstream-ignored": lambda run, g, x: run(torch.ones_like(g), x),
+        "at-wrong-place": lambda run, g, x: run(g, x + 0.1),
+        "one-entry": lambda run, g, x: run(g, x) * (1 + 0.5 * (torch.arange(x.numel()) == 1).to(x.dtype)),
+        "shape": lambda run, g, x: run(g, x)[None],
+    }  # fmt: skip
+
+    def __init__(self, name, fault):
+        super().__init__()
+        self._run, self._fault = _known(name, CHECKED)[1], _known(fault, self.FAULTS)
+
+    def __call__(self, g, x):
+        self.note((g, x))
+        return self._fault(self._run, g, x)
+
+
+def _known(name, table):
+    if not isinstance(name, str) or name not in table:
+        raise TreeError(f"unknown name {str(name)[:40]!r}: known are {', '.join(table)}")
+    return table[name]
+
+
 def _batch_norm(x, training):
     mean, var = torch.zeros(x.shape[1], dtype=x.dtype), torch.ones(x.shape[1], dtype=x.dtype)
     return torch.nn.functional.batch_norm(x, mean, var, training=training)
@@ -189,4 +249,7 @@ BUILDERS = {
     "named": Named,
     "dual": ListFunction,
     "planted": Planted,
+    "counted-matmul": CountedMatmul,
+    "checked": Checked,
+    "claimed": Claimed,
 }

@@ -149,7 +149,7 @@ def _local_slips(graph, question):
     upstream = node.gradient
     name, *numbers = node.op.split()
     if name == "mul" and len(graph.inputs[node.id]) > 1:
-        yield f"That is {source.label} itself; a product changes with one factor at the rate of the other.", source.value
+        yield f"That is {source.label} itself; a product changes with it at the rate of the other factor.", source.value
     if sum(other.source == source.id for other in graph.inputs[node.id]) > 1:
         yield "That is what both arrows give together; each arrow has a factor of its own.", 2 * want
     yield f"That is the value of {node.label}, not how fast it changes.", node.value

@@ -1,5 +1,6 @@
-"""What autograd recorded: Tape(recorder, y, leaves) has the nodes behind y in the order in which f computed them, and asks
-autograd itself for their numbers: gradients, what each operation sends back, and its local derivatives.
+"""What autograd recorded: Tape(recorder, y, leaves) has the nodes behind y in the order in which f computed them.
+
+It asks autograd itself for their numbers: gradients, what each operation sends back, and its local derivatives.
 """
 
 from contextlib import contextmanager

@@ -143,7 +143,8 @@ def maps(rng, n, m, count):
 
 
 def point(rng, n):
-    """A point of n numbers between 0.3 and 1.6 in size, of both signs, clear of 0, ±1 and each other."""
-    sizes = [0.35 + 0.27 * i % 1.2 + rng.uniform(0, 0.1) for i in range(n)]
-    rng.shuffle(sizes)
-    return np.array([size * (-1) ** (i + (size > 0.9)) for i, size in enumerate(sizes)])
+    """A point of n ≤ 9 numbers between 0.35 and 1.5 in size, of both signs, clear of 0, ±1 and each other."""
+    sizes = [0.35 + 0.27 * i % 1.2 + rng.uniform(0, 0.06) for i in range(n)]
+    values = [size * (-1) ** i for i, size in enumerate(sizes)]
+    rng.shuffle(values)
+    return np.array(values)

@@ -31,7 +31,7 @@ def random_graph(rng, size):
                 nodes.append((name, rng.choice(("add", "sub", "mul")), (rng.choice(recent), rng.choice(earlier[-4:]))))
         graph = _only_used(nodes)
         if len(graph) >= size - 2 and 3 <= paths(graph) <= 60:
-            values = [abs(value) for value in evaluate(graph, 0.7).values()]
+            values = [abs(value) for x in (0.7, -1.3) for value in evaluate(graph, x).values()]
             slopes = [abs(slope(graph, x)) for x in (0.7, -1.3)]
             if max(values) < 30 and all(0.05 < one < 100 for one in slopes):
                 return graph

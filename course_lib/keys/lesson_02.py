@@ -175,11 +175,12 @@ def directional_slope(ask):
             x = point(ask.rng, 3)
             for d in (point(ask.rng, 3), 2.5 * point(ask.rng, 3)):
                 ask(f, x, d).equals(f.gradient(x) @ d / np.linalg.norm(d), "the slope along d")
-    with ask.part("the length of d does not matter"):
+    with ask.part("the length of d does not matter, its sense does"):
         (f,) = fields(ask.rng, 3, 1)
         x, d = point(ask.rng, 3), point(ask.rng, 3)
-        for length in (0.2, 7.0):
-            ask(f, x, length * d).equals(f.gradient(x) @ d / np.linalg.norm(d), "the slope along d")
+        for length in (0.2, 7.0, -1.0):
+            want = f.gradient(x) @ d / np.linalg.norm(d) * np.sign(length)
+            ask(f, x, length * d).equals(want, "the slope along d")
 
 
 @directional_slope.mistake("D2")
@@ -194,6 +195,24 @@ def cosine_only(f, x, d):
     steepness is lost."""
     gradient = _gradient(f, x)
     return gradient @ d / (gradient.norm() * d.norm())
+
+
+@directional_slope.mistake("entrywise")
+def not_added_up(f, x, d):
+    """You multiplied entry by entry and stopped there. The dot product adds the products up into one number."""
+    return _gradient(f, x) * d / d.norm()
+
+
+@directional_slope.mistake("steepest")
+def slope_along_the_gradient(f, x, d):
+    """You returned the length of the gradient. That is the slope in the steepest direction, not along d."""
+    return _gradient(f, x).norm()
+
+
+@directional_slope.mistake("sign-lost")
+def sign_lost(f, x, d):
+    """The size of your slope is right, but its sign is lost: walking down, a slope is negative."""
+    return (_gradient(f, x) @ d / d.norm()).abs()
 
 
 @directional_slope.mistake("projection")
@@ -267,6 +286,12 @@ def one_factor_only(A, x):
 def halved(A, x):
     """Half the gradient: ½(A + Aᵀ)·x belongs to ½·xᵀAx."""
     return (A + A.T) @ x / 2
+
+
+@grad_quadratic.mistake("hessian")
+def second_derivatives(A, x):
+    """A + Aᵀ is the matrix of second derivatives. The gradient is that matrix applied to x."""
+    return A + A.T
 
 
 @grad_quadratic.mistake("A1")
@@ -408,6 +433,23 @@ def leading_axes_only(g, shape):
     return g.sum(tuple(range(g.ndim - len(shape)))) if g.ndim > len(shape) else g.clone()
 
 
+@unbroadcast.mistake("stretched-only")
+def stretched_axes_only(g, shape):
+    """The axes of length 1 are summed, but broadcasting also adds axes on the left: they have to go, too."""
+    for i, size in enumerate(shape, start=g.ndim - len(shape)):
+        if size == 1:
+            g = g.sum(i, keepdim=True)
+    return g.clone()
+
+
+@unbroadcast.mistake("keepdim")
+def axes_of_one_dropped(g, shape):
+    """The sums are right, but an axis of length 1 has disappeared: keepdim=True keeps it."""
+    lead = g.ndim - len(shape)
+    axes = [*range(lead), *(lead + i for i, size in enumerate(shape) if size == 1)]
+    return g.sum(axes) if axes else g.clone()
+
+
 @unbroadcast.mistake("everything")
 def summed_everything(g, shape):
     """You summed all of g and wrote the total everywhere. Sum only over the axes that were stretched."""
@@ -533,7 +575,8 @@ def _tilted(rng, kind):
         "hidden saddle": ((1, 2 + k), (2 + k, 2)), "hidden saddle down": ((-1, 2 + k), (2 + k, -2)),
     }[kind]
     p, q = a - centre[0], b - centre[1]
-    form = (hessian[0][0] * p**2 + 2 * hessian[0][1] * p * q + hessian[1][1] * q**2) / 2
+    # p·q comes first: SymPy would multiply out a number times a bracket.
+    form = p**2 * hessian[0][0] / 2 + p * q * hessian[0][1] + q**2 * hessian[1][1] / 2
     return VectorFormula(form + p**4 / 20 + k, 2), np.array([float(c) for c in centre])  # + k: flat is not zero
 
 

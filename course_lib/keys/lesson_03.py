@@ -100,6 +100,32 @@ def as_a_product(fs, dfs, x):
     return total
 
 
+@chain_slope.mistake("innermost-only")
+def innermost_only(fs, dfs, x):
+    """Only the derivative of the innermost function is there. Every function of the chain adds a factor, the outer ones,
+    too."""
+    return dfs[0](x)
+
+
+@chain_slope.mistake("A1")
+def value_of_the_chain(fs, dfs, x):
+    """You returned the value of the chain. Its slope says how fast that value changes with x."""
+    for f in fs:
+        x = f(x)
+    return x
+
+
+@chain_slope.mistake("moved-too-early")
+def at_the_value_that_leaves(fs, dfs, x):
+    """Each derivative is taken at the value that leaves its function. It belongs to the value that enters: first the
+    factor, then the next value."""
+    slope = 1.0
+    for f, df in zip(fs, dfs, strict=True):
+        x = f(x)
+        slope = slope * df(x)
+    return slope
+
+
 @chain_slope.mistake("wrong-order")
 def outermost_first(fs, dfs, x):
     """You walked the chain from the wrong end: fs[0] is the innermost function and meets x first."""
@@ -166,6 +192,13 @@ def sine_of_x(x):
     return {"a": a, "b": b, "y": x * b}
 
 
+@forward_table.mistake("doubled")
+def doubled_instead_of_squared(x):
+    """Your a is 2x. x² is x times x; 2x is its slope."""
+    a = 2 * x
+    return {"a": a, "b": math.sin(a), "y": x * math.sin(a)}
+
+
 @forward_table.mistake("degrees")
 def in_degrees(x):
     """Your sine takes degrees. In calculus, and in PyTorch, angles are in radians."""
@@ -223,6 +256,28 @@ def local_derivatives(x):
     """Your a holds the local derivative cos a alone. Multiply with what has arrived at b from above."""
     a = math.cos(x * x)
     return _table(x, math.sin(x * x) + 2 * x * a, a=a)
+
+
+@backward_table.mistake("A1")
+def values_of_the_nodes(x):
+    """You returned the values of y, b, a and x. Asked is how fast y changes with each of them, and with itself that is 1."""
+    a, b = x * x, math.sin(x * x)
+    return {"y": x * b, "b": b, "a": a, "x": x}
+
+
+@backward_table.mistake("sign-of-sine")
+def minus_cosine(x):
+    """The slope of the sine is the cosine, without a minus. The minus belongs to the slope of the cosine."""
+    a = -x * math.cos(x * x)
+    return _table(x, math.sin(x * x) + 2 * x * a, a=a)
+
+
+@backward_table.mistake("B8")
+def middle_gradients_missing(x):
+    """A .grad is None: results in the middle keep no gradient, unless retain_grad() is called before backward."""
+    _, a, b, y = _middle(x)
+    y.backward()
+    return {"y": 1.0, "b": b.grad.item(), "a": a.grad.item()}
 
 
 @backward_table.mistake("A6")
@@ -315,13 +370,15 @@ def _one_of_each():
         yield [("x", "input", ()), ("a", "square", ("x",)), ("y", op, ("x", "a"))]
 
 
-def _backward(graph, x, join, factor_at=lambda given, x: given, combine=lambda arrived, factor: arrived * factor):
+def _backward(
+    graph, x, join, factor_at=lambda given, x: given, combine=lambda arrived, factor: arrived * factor, local=graphs.local,
+):
     value = graphs.evaluate(graph, x)
     arrived = {name: 0.0 for name, _, _ in graph}
     arrived[graph[-1][0]] = 1.0
     for name, op, inputs in reversed(graph[1:]):
         given = factor_at([value[one] for one in inputs], x)
-        for one, factor in zip(inputs, graphs.local(op, given), strict=True):
+        for one, factor in zip(inputs, local(op, given), strict=True):
             arrived[one] = join(arrived[one], combine(arrived[name], factor))
     return arrived[graph[0][0]]
 
@@ -342,6 +399,15 @@ def locals_at_x(graph, x):
 def added_along_the_way(graph, x):
     """Along one way you added the local derivatives. Along a way they multiply; only different ways are added."""
     return _backward(graph, x, lambda old, new: old + new, combine=lambda arrived, factor: arrived + factor)
+
+
+@grad_by_paths.mistake("sub-sign")
+def minus_lost(graph, x):
+    """Your subtraction passes on +1 to both inputs. a − b falls when b grows: the local derivative of the second is −1."""
+    return _backward(
+        graph, x, lambda old, new: old + new,
+        local=lambda op, given: (1.0, 1.0) if op == "sub" else graphs.local(op, given),
+    )
 
 
 @grad_by_paths.mistake("value")
@@ -403,7 +469,7 @@ def tensor_kinds(ask):
         answer.holds(shaped, 'a list of eight words, each "leaf", "non-leaf" or "no graph"', layer=Layer.TYPE)
         if shaped:
             wrong = [name for name, said, is_ in zip("abcdefgh", value, kinds_of_tensors(), strict=True) if said != is_]
-            answer.holds(not wrong, "what is_leaf and requires_grad say", f"{len(wrong)} of 8 are something else",
+            answer.holds(not wrong, "is_leaf and requires_grad say what each one is", f"{len(wrong)} of your 8 are wrong",
                          layer=Layer.VALUE)
 
 
@@ -469,6 +535,17 @@ def read_without_asking(x):
     _, a, b, y = _middle(x)
     y.backward()
     return {"a": a.grad, "b": b.grad}
+
+
+@intermediate_grads.mistake("B9")
+def item_of_none(x):
+    """A .grad is None: results in the middle keep no gradient, unless retain_grad() is called before backward. Afterwards
+    is too late."""
+    _, a, b, y = _middle(x)
+    y.backward()
+    a.retain_grad()
+    b.retain_grad()
+    return {"a": a.grad.item(), "b": b.grad.item()}
 
 
 @intermediate_grads.mistake("upstream-missing")
@@ -558,6 +635,12 @@ def wrong_factor_stopped(kept, stopped, x):
     return kept(x).detach() * stopped(x)
 
 
+@stop_path.mistake("gradient-returned")
+def gradient_itself(kept, stopped, x):
+    """You returned the gradient. Return the product; whoever walks back from it must find that gradient."""
+    return torch.autograd.grad(kept(x) * stopped(x).detach(), x, create_graph=True)[0]
+
+
 @stop_path.mistake("factor-lost")
 def second_factor_lost(kept, stopped, x):
     """The second factor is gone. Stopping means that no gradient flows through it; its number still multiplies."""
@@ -619,14 +702,18 @@ def _judge_order(answer, root, parents):
         return
     order = [str(name) for name in answer.value]
     place = {name: i for i, name in enumerate(order)}
-    answer.holds(len(place) == len(order), "each node once", "a node is in your list twice", layer=Layer.VALUE)
-    answer.holds(set(order) >= _reachable(root, parents), "every node that the root depends on", "nodes are missing",
-                 layer=Layer.VALUE)
-    answer.holds(set(order) <= _reachable(root, parents), "only names of the graph", layer=Layer.VALUE)
-    late = [child for child in order for parent in parents.get(child, ()) if place.get(parent, -1) > place[child]]
-    answer.holds(not late, "every parent before its child", f"{late[0]} comes before one of its parents" if late else None,
-                 layer=Layer.VALUE)
-    answer.holds(bool(order) and order[-1] == root, f"{root} last", layer=Layer.VALUE)
+    needed = _reachable(root, parents)
+
+    def demand(names, said, wanted):
+        answer.holds(not names, wanted, f"{names[0]} {said}" if names else None, layer=Layer.VALUE)
+
+    demand([name for name in place if order.count(name) > 1] if len(place) < len(order) else [],
+           "is in your list more than once", "each node belongs into it once")
+    demand(sorted(needed - set(order)), "is missing in your list", "every node that the root depends on belongs into it")
+    demand([name for name in order if name not in needed], "is in your list", "the root does not depend on it")
+    demand([child for child in order for parent in parents.get(child, ()) if place.get(parent, -1) > place[child]],
+           "comes before one of its parents", "every parent must come before its child")
+    demand(order[-1:] if order[-1:] != [root] else [], "is the last of your list", f"{root} must be the last")
 
 
 @topo_order.mistake("recursion")
@@ -671,6 +758,12 @@ def root_first(root, parents):
     return _in_order(root, parents)[::-1]
 
 
+@topo_order.mistake("inputs-missing")
+def names_without_an_entry_missing(root, parents):
+    """A node without parents of its own may have no entry in the dict. It belongs into the list all the same."""
+    return [node for node in _checked_order(root, parents) if node in parents or node == root]
+
+
 @topo_order.mistake("no-circle")
 def circles_unnoticed(root, parents):
     """The order is right, but a circle goes unnoticed: a node that depends on itself cannot be put in any order."""
@@ -687,6 +780,14 @@ def _in_order(root, parents):
             seen.add(node)
             stack.append((node, True))
             stack.extend((parent, False) for parent in parents.get(node, ()))
+    return order
+
+
+def _checked_order(root, parents):
+    order = _in_order(root, parents)
+    place = {node: i for i, node in enumerate(order)}
+    if any(place[parent] >= place[node] for node in order for parent in parents.get(node, ())):
+        raise ValueError("a circle")
     return order
 
 
@@ -798,6 +899,23 @@ def doubling_lost(x):
     """The doubling of x is gone. The code uses the doubled x in its last line."""
     e = torch.exp(x) + 1.0
     return (e * (x * x) + x).sum()
+
+
+@fix_saved_values.mistake("one-lost")
+def plus_one_lost(x):
+    """The 1 that was added to the exponential is gone. The code uses eˣ + 1."""
+    return (torch.exp(x) * (x * x) + 2 * x).sum()
+
+
+@fix_saved_values.mistake("put-back")
+def put_back_at_the_end(x):
+    """x is put back at the end, but the graph never heard of the doubling: the last x sends back 1 where 2 belongs."""
+    e = torch.exp(x) + 1.0
+    s = x * x
+    x.data.mul_(2.0)
+    total = (e * s + x).sum()
+    x.data.div_(2.0)
+    return total
 
 
 @fix_saved_values.mistake("doubled-too-early")
