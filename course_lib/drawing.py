@@ -35,6 +35,9 @@ HEAD = 6.0  # length of an arrow head
 PAGE = 432.0  # width of a picture that fits half a screen
 SWAPPABLE = ("add", "mul", "maximum", "minimum")  # whose inputs may be drawn in any order
 
+_T = np.linspace(0, 1, 13)
+BEZIER = np.column_stack([(1 - _T) ** 3, 3 * (1 - _T) ** 2 * _T, 3 * (1 - _T) * _T**2, _T**3])  # of the four corners
+
 VALUE, GRADIENT = theme.FUNCTION["color"], theme.DERIVATIVE["color"]
 
 
@@ -224,12 +227,10 @@ def _around(point, wide, high):
 
 def _curve(stops):
     """Points of a line through the stops: it leaves and enters level, and is level across the columns it passes."""
-    t = np.linspace(0, 1, 13)[:, None]
     parts = [np.array([stops[0]])]
     for (x0, y0), (x1, y1) in zip(stops[::2], stops[1::2], strict=True):
         middle = (x0 + x1) / 2
-        a, b, c, d = np.array([(x0, y0), (middle, y0), (middle, y1), (x1, y1)])
-        parts.append((1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d)
+        parts.append(BEZIER @ [(x0, y0), (middle, y0), (middle, y1), (x1, y1)])
     return np.concatenate(parts)
 
 

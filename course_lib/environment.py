@@ -463,13 +463,13 @@ REASONS = (
 
 def explain(lines):
     """One sentence for a run of pip that failed."""
-    for pattern, cause, remedy in REASONS:
+    cause, remedy, guilty = "pip stopped", "look there for the cause", []
+    for pattern, reason, advice in REASONS:
         guilty = [line for line in lines if re.search(pattern, line)]
         if guilty:
+            cause, remedy = reason, advice
             break
-    else:
-        cause, remedy = "pip stopped", "look there for the cause"
-        guilty = [line for line in lines if line.startswith("ERROR:")] or lines[-1:] or ["pip said nothing"]
+    guilty = guilty or [line for line in lines if line.startswith("ERROR:")] or lines[-1:] or ["pip said nothing"]
     return (
         f"Set-up failed because {cause} ({shortened(guilty[0])}): {remedy} and run the same command again, which keeps "
         f"what is already installed; everything pip said is in {VENV / 'setup.log'}."

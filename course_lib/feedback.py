@@ -39,8 +39,8 @@ ERRORS = (
     ("'NoneType' object has no attribute 'zero_'", ".grad is None before the first backward"),
     ("object has no attribute 'backward'",
      "a plain number has no backward: .item(), float() or a function from math turned the tensor into one"),
-    ("'NoneType'", "something is None here: .grad before the first backward, .grad of a result in the middle, or a function without "
-     "a return"),
+    ("'NoneType'", "something is None here: .grad before the first backward, .grad of a result in the middle, or a function "
+     "without a return"),
     ("can only convert", "this tensor has more than one entry: .item() wants exactly one"),
     ("a Tensor with", "this tensor has more than one entry: .item() wants exactly one"),
     ("only one element tensors can be converted",
@@ -54,7 +54,7 @@ ERRORS = (
     ("unexpected keyword argument 'require_grad'", "the flag is called requires_grad"),
     ("object is not callable", "brackets call a function, and this is none: .grad, .shape and .dtype take no brackets"),
     ("positional argument", "the function was called with another number of arguments than it takes"),
-    ("maximum recursion depth", "the function calls itself without an end"),
+    ("maximum recursion depth", "the function calls itself without an end, or more than a thousand calls deep"),
 )
 
 HEADS = {
@@ -212,7 +212,8 @@ def card(tone, title, body):
     """
     return (
         f'<div style="border-left:5px solid {TONES[tone]};padding:6px 0 6px 14px;margin:4px 0;max-width:54em;'
-        f'font-size:var(--jp-content-font-size1,14px);line-height:1.45"><div style="font-weight:600;margin-bottom:4px">{inline(title)}</div>{body}</div>'
+        f'font-size:var(--jp-content-font-size1,14px);line-height:1.45">'
+        f'<div style="font-weight:600;margin-bottom:4px">{inline(title)}</div>{body}</div>'
     )
 
 

@@ -547,9 +547,12 @@ def diagnose(exercise, transcript, layer):
     digits is tried first, because small numbers (a step of 1e-12) all look alike to a tolerance made for float32.
     """
     for rtol, atol in ((1e-9, 0.0), (CLOSE.rtol, CLOSE.rtol)):
-        matching = [mistake for mistake in exercise.mistakes if _explains(mistake, transcript, Likeness(layer, rtol, atol))]
-        if len({mistake.id for mistake in matching}) == 1:
-            return matching[0]
+        matching = exercise.mistakes
+        for traces in (False, True):  # what was left behind decides between several
+            alike = Likeness(layer, rtol, atol, traces)
+            matching = [mistake for mistake in matching if _explains(mistake, transcript, alike)]
+            if len({mistake.id for mistake in matching}) == 1:
+                return matching[0]
     return None
 
 
@@ -579,6 +582,7 @@ class Likeness:
     layer: Layer
     rtol: float
     atol: float
+    traces: bool = False  # whether changed inputs must be the same, whatever the layer
 
     def replies(self, one, other):
         if one.failure or other.failure:
@@ -587,7 +591,7 @@ class Likeness:
             )
         if not self.gradients(one, other):
             return False
-        if self.layer is Layer.SIDE_EFFECT and (one.changed, one.left_grad) != (other.changed, other.left_grad):
+        if (self.traces or self.layer is Layer.SIDE_EFFECT) and (one.changed, one.left_grad) != (other.changed, other.left_grad):
             return False
         if self.layer is Layer.METHOD and (one.calls, one.tracked > 0) != (other.calls, other.tracked > 0):
             return False
@@ -595,7 +599,7 @@ class Likeness:
 
     def gradients(self, one, other):
         """Whether walking back from both gave the same."""
-        if (one.grad_failure is None) != (other.grad_failure is None) or len(one.grads) != len(other.grads):
+        if _what_failed(one) != _what_failed(other) or len(one.grads) != len(other.grads):
             return False
         return all(
             a is b if a is None or b is None else self.values(a, b) for a, b in zip(one.grads, other.grads, strict=True)
@@ -618,6 +622,12 @@ class Likeness:
         if first is None or second is None:
             return one == other
         return bool(np.isclose(first, second, rtol=self.rtol, atol=self.atol, equal_nan=True))
+
+
+def _what_failed(reply):
+    """The message of a walk back that raised, without sizes and counts."""
+    failure = reply.grad_failure
+    return failure and (failure.type, "".join(one for one in failure.message if not one.isdigit()))
 
 
 def fingerprint_of(transcript):

@@ -4,8 +4,8 @@ Used on both sides: check() calls it in the student's kernel, the grader's worke
 the Reply over the wire. It needs torch and NumPy only, and judges nothing.
 
 Arguments of a question are plain data too: numbers, text, lists, dicts, NumPy arrays (they arrive as fresh torch
-tensors of the same dtype and shape), Leaf(array) (arrives with requires_grad=True), Dtype("float32") (arrives as torch.float32) and anything with a `.function()`
-that makes a fresh torch function (a Formula).
+tensors of the same dtype and shape), Leaf(array) (arrives with requires_grad=True), Dtype("float32") (arrives as
+torch.float32) and anything with a `.function()` that makes a fresh torch function (a Formula).
 """
 
 import contextlib

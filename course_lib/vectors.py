@@ -53,12 +53,15 @@ class VectorFormula:
     @property
     def recipe(self):
         """What crosses the wall in place of the formula."""
-        trees = [_tree(expr, self.symbols) for expr in self.exprs]
-        return Recipe("vector", (trees, self.n, self.scalar), self.text)
+        return Recipe("vector", (self._trees, self.n, self.scalar), self.text)
+
+    @cached_property
+    def _trees(self):
+        return [_tree(expr, self.symbols) for expr in self.exprs]
 
     def function(self):
         """A fresh bare torch function."""
-        return self.recipe.function()
+        return Recipe("vector", (self._trees, self.n, self.scalar)).function()
 
     def value(self, x):
         """f at x: a float, or an array of shape (m,)."""

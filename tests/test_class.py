@@ -7,9 +7,9 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+import classroom
 import pytest
 
-import classroom
 from course_lib.exercise import all_exercises
 
 ROOT = Path(__file__).resolve().parent.parent

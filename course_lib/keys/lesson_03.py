@@ -758,7 +758,17 @@ def root_first(root, parents):
     return _in_order(root, parents)[::-1]
 
 
-@topo_order.mistake("inputs-missing")
+def _only_names_with_an_entry(transcript):
+    """Every list lacks exactly the nodes that have no entry of their own."""
+    lists = [(args, reply.value) for _, args, reply in transcript if isinstance(reply.value, list | tuple)]
+    lacking = [_reachable(*args) - set(map(str, value)) for args, value in lists]
+    return any(lacking) and all(
+        one == {node for node in _reachable(root, parents) if node not in parents and node != root}
+        for one, ((root, parents), _) in zip(lacking, lists, strict=True)
+    )
+
+
+@topo_order.mistake("inputs-missing", recognise=_only_names_with_an_entry)
 def names_without_an_entry_missing(root, parents):
     """A node without parents of its own may have no entry in the dict. It belongs into the list all the same."""
     return [node for node in _checked_order(root, parents) if node in parents or node == root]
@@ -876,9 +886,9 @@ def data_still_edited(x):
 def both_edits_left(x):
     """Both edits are still there: `e += 1` overwrites a number that backward needs, and x.data changes x behind
     PyTorch's back."""
+    s = x * x
     e = torch.exp(x)
     e += 1.0
-    s = x * x
     x.data.mul_(2.0)
     return (e * s + x).sum()
 

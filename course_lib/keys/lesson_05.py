@@ -170,7 +170,9 @@ def _eye(n):
     return torch.eye(n, dtype=torch.float64)
 
 
-DRAW = "Write the outputs for three inputs on paper, each as a formula of the inputs. Then mark in a table which input each uses."
+DRAW = (
+    "Write the outputs for three inputs on paper, each as a formula of the inputs. Then mark in a table which input each uses."
+)
 
 jac_cumsum = _structure(
     "5.3a", "jac_cumsum", "Structure: running sums", "(n: int) -> Tensor[n, n]",
@@ -180,8 +182,8 @@ jac_cumsum = _structure(
 )
 _wrong_structure(jac_cumsum, "D5", "The triangle points the wrong way: row i is output i, and it uses the inputs up to i.",
                  lambda n: torch.ones(n, n, dtype=torch.float64).triu())
-_wrong_structure(jac_cumsum, "diagonal", "That is the Jacobian of a function that treats each entry by itself. A running sum uses "
-                 "all entries before.", _eye)
+_wrong_structure(jac_cumsum, "diagonal", "That is the Jacobian of a function that treats each entry by itself. A running sum "
+                 "uses all entries before.", _eye)
 _wrong_structure(jac_cumsum, "strict", "The diagonal is missing: output i includes input i itself.",
                  lambda n: torch.ones(n, n, dtype=torch.float64).tril(-1))
 _wrong_structure(jac_cumsum, "counts", "Your entries count how many inputs go in. Each input enters a sum with rate 1.",
@@ -194,8 +196,8 @@ jac_repeat = _structure(
      "torch.eye(n).repeat(k, 1)."),
 )
 _wrong_structure(jac_repeat, "D5", "Yours is transposed: n·k outputs make n·k rows.", lambda n, k: _eye(n).repeat(1, k))
-_wrong_structure(jac_repeat, "interleaved", "You repeated each entry in place (a, a, b, b), as repeat_interleave does. repeat puts the "
-                 "whole vector again: (a, b, a, b).", lambda n, k: _eye(n).repeat_interleave(k, 0))
+_wrong_structure(jac_repeat, "interleaved", "You repeated each entry in place (a, a, b, b), as repeat_interleave does. "
+                 "repeat puts the whole vector again: (a, b, a, b).", lambda n, k: _eye(n).repeat_interleave(k, 0))
 _wrong_structure(jac_repeat, "ones", "Every output copies one input, so each row has a single 1.",
                  lambda n, k: torch.ones(n * k, n, dtype=torch.float64))
 _wrong_structure(jac_repeat, "scaled", "Copying does not multiply: each row holds a 1, not k.",
@@ -226,7 +228,8 @@ _wrong_structure(jac_mean, "A16", "That is the Jacobian of the sum. The mean div
                  lambda n: torch.ones(1, n, dtype=torch.float64))
 _wrong_structure(jac_mean, "flat", "The numbers are right, but a Jacobian has two axes, outputs and inputs: shape (1, n).",
                  lambda n: torch.full((n,), 1 / n, dtype=torch.float64))
-_wrong_structure(jac_mean, "diagonal", "You divided the identity by n: that would be n outputs. The mean is one.", lambda n: _eye(n) / n)
+_wrong_structure(jac_mean, "diagonal", "You divided the identity by n: that would be n outputs. The mean is one.",
+                 lambda n: _eye(n) / n)
 
 def _shuffled(rng, n):
     """n numbers in an order that is not undone by the same shuffle again, so that a transpose shows."""
@@ -256,7 +259,8 @@ jac_running_mean = _structure(
 )
 _wrong_structure(jac_running_mean, "A16", "Your band holds ones: that is a running sum. The mean divides by k.",
                  lambda n, k: _band(n, k) * k)
-_wrong_structure(jac_running_mean, "D5", "Yours is transposed: n − k + 1 outputs make that many rows.", lambda n, k: _band(n, k).T)
+_wrong_structure(jac_running_mean, "D5", "Yours is transposed: n − k + 1 outputs make that many rows.",
+                 lambda n, k: _band(n, k).T)
 _wrong_structure(jac_running_mean, "by-n", "You divided by n. Each mean has k entries.", lambda n, k: _band(n, k) * k / n)
 _wrong_structure(jac_running_mean, "blocks", "Your windows do not overlap. The window moves by one place each time.",
                  lambda n, k: torch.stack([_band(n, k)[min(i * k, n - k)] for i in range(n - k + 1)]))

@@ -49,7 +49,8 @@ QUESTIONS = {
     "03-paths": Question(
         "z = x·y with y = x², at x = 3. Two ways lead from x to z. What arrives at x in all?",
         number(27.0, rtol=1e-6),
-        slips={9: "That is the direct way alone.", 18: "That is the way through y alone.", 162: "Ways are added, not multiplied."},
+        slips={9: "That is the direct way alone.", 18: "That is the way through y alone.",
+               162: "Ways are added, not multiplied."},
         why="y = 9 on the direct way, x·2x = 18 through y.",
     ),
     "03-linear-twice": Question(
