@@ -39,7 +39,7 @@ def environment():
 
 
 def names_of(student):
-    lesson = student.file[:2]
+    lesson = student.file.split("_")[0]
     return [exercise.name for exercise in all_exercises().values() if exercise.lesson == lesson]
 
 

@@ -38,19 +38,19 @@ def test_exercises_are_what_the_solutions_make():
 
 
 def test_every_exercise_is_answered_once_in_the_notebook_of_its_lesson():
-    answered = [(name, path.name[:2]) for path in SOLUTIONS for name in definitions(path)]
+    answered = [(name, path.stem.split("_")[0]) for path in SOLUTIONS for name in definitions(path)]
     assert sorted(answered) == sorted((exercise.name, exercise.lesson) for exercise in EXERCISES.values())
 
 
 def test_lessons_solutions_and_exercises_have_matching_names():
     names = [path.name for path in LESSONS]
     assert names == [path.name for path in SOLUTIONS] == sorted(p.name for p in (ROOT / "exercises").glob("*.ipynb"))
-    assert [name[:2] for name in names] == [lesson.number for lesson in all_lessons()]
+    assert [name.split("_")[0] for name in names] == [lesson.number for lesson in all_lessons()]
 
 
 @pytest.mark.parametrize("folder", ["notebooks", "exercises", "solutions"])
 def test_no_stray_files(folder):
-    assert [path.name for path in (ROOT / folder).iterdir() if not re.fullmatch(r"\d\d_[a-z_]+\.ipynb", path.name)
+    assert [path.name for path in (ROOT / folder).iterdir() if not re.fullmatch(r"\d\dr?_[a-z_]+\.ipynb", path.name)
             and path.name != ".ipynb_checkpoints"] == []
 
 
@@ -114,7 +114,7 @@ def test_stored_solutions_show_a_right_verdict_for_each_exercise(path):
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_lessons_ask_only_questions_that_exist_and_each_prediction_is_revealed(path):
-    code, questions = code_of(path), next(one for one in all_lessons() if one.number == path.name[:2]).questions
+    code, questions = code_of(path), next(one for one in all_lessons() if one.number == path.stem.split("_")[0]).questions
     predicted = re.findall(r'predict\("([^"]+)"', code)
     assert predicted and set(predicted) <= set(questions)
     assert predicted == re.findall(r'reveal\("([^"]+)"', code)
@@ -124,7 +124,7 @@ def test_lessons_ask_only_questions_that_exist_and_each_prediction_is_revealed(p
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_what_a_lesson_reveals_is_the_right_answer_of_its_question(path):
-    lesson = next(one for one in all_lessons() if one.number == path.name[:2])
+    lesson = next(one for one in all_lessons() if one.number == path.stem.split("_")[0])
     for cell in build.read(path)["cells"]:
         found = re.search(r'reveal\("([^"]+)"', build.source_of(cell))
         if found:
@@ -138,7 +138,7 @@ def test_what_a_lesson_reveals_is_the_right_answer_of_its_question(path):
 def test_every_section_that_a_key_refers_to_is_in_its_lesson(path):
     prose = prose_of(path)
     for exercise in EXERCISES.values():
-        if exercise.lesson == path.name[:2]:
+        if exercise.lesson == path.stem.split("_")[0]:
             assert f"## {exercise.section} ·" in prose, exercise.name
 
 

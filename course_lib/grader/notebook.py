@@ -22,7 +22,7 @@ SOURCE_CHARACTERS = 2_000_000
 ZIP_ENTRIES = 20_000
 ZIP_BYTES = 2000 * MIB  # unpacked, all notebooks of one zip
 SKIPPED = ("__MACOSX", "__pycache__", "node_modules")
-LESSON_NAME = re.compile(r"(?:^|[_\- ])(\d\d)[_\- ]([a-z]\w*)$", re.IGNORECASE)
+LESSON_NAME = re.compile(r"(?:^|[_\- ])(\d\dr?)[_\- ]([a-z]\w*)$", re.IGNORECASE)
 COPY_MARK = re.compile(r"(?:[ _-]*\(\d+\)|-\d{1,2}|[ _-]copy\d*)+$", re.IGNORECASE)  # as browsers and platforms add
 
 
