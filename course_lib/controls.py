@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from course_lib.theme import number, scientific
 
-WIDEST_BUTTONS = 56  # characters; more would not fit beside a label at 800 pixels
-
 
 class Unclear(ValueError):
     """What was typed or chosen has no picture; the text is the sentence to show."""
@@ -64,11 +62,25 @@ class Slider(Control):
     def widget(self, label, em, value):
         import ipywidgets
 
-        # the widget shows what its step can show: an odd start such as 0.7 is kept until the handle moves
+        # The page rounds a value to the steps from min on, so these steps start where the value is one of them.
+        off = math.remainder(value - self.low, self.step)
+        off = 0 if abs(off) < 1e-9 * self.step else off % self.step
+        low, high = self.low + off, self.high - (self.step - off if off else 0)
         return ipywidgets.FloatSlider(
-            value=value, min=self.low, max=self.high, step=self.step, description=label, continuous_update=True,
-            readout_format=f".{_decimals(self.step)}f", **_look(em),
+            value=value, min=low, max=max(high, value), step=self.step, description=label, tooltip=label,
+            continuous_update=True, readout_format=f".{_decimals(self.step)}f", **_look(em),
         )
+
+    def listen(self, widget, changed, pressed):
+        def moved(change):
+            # A value that was set, such as 0.71, comes back from the page as the nearest step: no one moved the handle.
+            if not (abs(change["new"] - change["old"]) < 0.499 * self.step and self._is_step(change["new"], widget.min)):
+                changed(change["new"])
+
+        widget.observe(moved, names="value")
+
+    def _is_step(self, value, first):
+        return abs(math.remainder(value - first, self.step)) < 1e-6 * self.step
 
 
 @dataclass(frozen=True)
@@ -104,14 +116,14 @@ class LogSlider(Control):
         import ipywidgets
 
         return ipywidgets.SelectionSlider(
-            options=[(self.text(stop), stop) for stop in self.stops], value=value, description=label,
+            options=[(self.text(stop), stop) for stop in self.stops], value=value, description=label, tooltip=label,
             continuous_update=True, **_look(em),
         )
 
 
 @dataclass(frozen=True)
 class Choice(Control):
-    """One of a few texts, as buttons side by side, or as a list to open where they would not fit a narrow page."""
+    """One of a few texts, as buttons. (No list to open: JupyterLab takes the arrow keys away from it.)"""
 
     options: Sequence[str]
     value: str | None = None
@@ -138,9 +150,9 @@ class Choice(Control):
         import ipywidgets
 
         look = _look(em)
-        if sum(len(option) + 4 for option in self.options) > WIDEST_BUTTONS:
-            return ipywidgets.Dropdown(options=list(self.options), value=value, description=label, **look)
-        look["layout"] = {"width": "max-content", "max_width": "100%", "display": "flex", "flex_flow": "row nowrap"}
+        look["style"]["description_width"] = "initial"
+        look["layout"] = {"width": "max-content", "max_width": "100%", "display": "flex", "flex_flow": "row nowrap",
+                          "margin": "2px 1em 2px 2px"}
         look["style"]["button_width"] = "auto"
         return ipywidgets.ToggleButtons(options=list(self.options), value=value, description=label, **look)
 

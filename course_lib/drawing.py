@@ -22,7 +22,7 @@ MOST_NODES = 150
 SIZE, LABEL_SIZE = 9, 8  # of letters, in points
 LETTER = 0.62  # width of a letter or digit, in sizes
 LINE = 12.0  # height of a line of text
-NARROWEST = 52.0  # a box holds "∂ −0.2794" whatever the sliders say
+NARROWEST = 54.0  # a box holds "∂ −0.2794" whatever the sliders say
 PAD = 5.0  # between text and border
 TALL = 3 * LINE + 2 * PAD - 3  # a box has three lines
 GAP, WIDEST_GAP = 46.0, 84.0  # between columns: room for ×0.8823, and for 0.7 × 0.8823
@@ -32,7 +32,7 @@ DOWN_GAP, DOWN_SPACE = 36.0, 26.0  # between boxes there: a label of two lines, 
 MARGIN, LEGEND = 7.0, 24.0
 PORT = 13.0  # between the ends of two edges at one box
 HEAD = 6.0  # length of an arrow head
-PAGE = 432.0  # width of a picture that fits half a screen
+PAGE = 450.0  # width of a picture that fits half a screen
 SWAPPABLE = ("add", "mul", "maximum", "minimum")  # whose inputs may be drawn in any order
 
 _T = np.linspace(0, 1, 13)
@@ -352,7 +352,7 @@ def _label(graph, i, edge, known, room):
         if " × " not in text:
             return text
         factors, sent = text.split(" = ")
-        if len(factors) * LABEL_SIZE * LETTER + 6 <= room:
+        if len(factors) * LABEL_SIZE * LETTER + 8 <= room:
             return f"{factors}\n= {sent}"
         upstream, local = factors.split(" × ")
         return f"{upstream}\n×{local}\n={sent}"
@@ -411,7 +411,7 @@ def _joined(paths):
 
 
 def _outline(node, box):
-    rounding = 4 if node.kind == "op" else box.height / 2.6
+    rounding = 4 if node.kind == "op" else box.height / 3.6
     return BoxStyle.Round(pad=0, rounding_size=rounding)(box.left, box.bottom, box.width, box.height, 1)
 
 

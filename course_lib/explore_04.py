@@ -136,7 +136,7 @@ def _hidden_mixer(riddles, rows, columns):
         tasks=[Task(f"Find J with as few backward calls as there are outputs, {rows}.", done)],
         **faders,
         calls=Record(tuple(faders), "backward", ("puzzle",)),
-        answer=Text("", "J =", "[[1, 2], …], a row for each output", ("puzzle",)),
+        answer=Text("", "J =", "[[1, 2], …] by rows", ("puzzle",)),
         puzzle=Choice(tuple(riddles), next(iter(riddles)), "hidden J"),
     )
 

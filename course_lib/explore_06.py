@@ -145,7 +145,7 @@ def depth_dial(activation=None):
     draw = _depth_artists(ax)
 
     def update(layers, scale, activation):
-        layers = int(layers)
+        layers = round(layers)
         found = norms(layers, scale, activation)
         shown = np.clip(found, LOWEST, HIGHEST)
         draw["norms"].set_data(np.arange(layers + 1), shown)

@@ -178,7 +178,9 @@ class Ask:
         self.checks.append(Check(title=title, weight=weight, passed=len(self.problems) == before))
         self._part = None
 
-    def note(self, layer, question, got, wanted, failure=None):
+    def note(self, layer, args, got, wanted, failure=None):
+        """A demand did not hold. The question is put into words only if this is the problem to speak about so far."""
+        question = self.describe(args) if all(layer < problem.layer for problem in self.problems) else ""
         self.problems.append(
             Problem(layer=layer, part=self._part, question=question, got=got, wanted=wanted, failure=failure)
         )
@@ -213,10 +215,6 @@ class Answer:
     @property
     def value(self):
         return self.reply.value
-
-    @property
-    def question(self):
-        return self.ask.describe(self.args)
 
     def number(self):
         """The answer as a float, for a key that computes with it; notes a problem and leaves the part if it is none."""
@@ -269,7 +267,7 @@ class Answer:
         failure = self.reply.grad_failure
         if failure is not None:
             self.ask.note(
-                Layer.CONNECTED, self.question, f"walking back raised {failure.type}: {failure.message}",
+                Layer.CONNECTED, self.args, f"walking back raised {failure.type}: {failure.message}",
                 "an answer that can be differentiated", failure,
             )
         elif self.reply.grads[of] is None:
@@ -278,12 +276,12 @@ class Answer:
             self._compare(self.reply.grads[of], want, meaning, tolerance, WALKED_BACK)
         return self
 
-    def warns_nothing(self):
-        """No UserWarning was given."""
+    def warns_nothing(self, about=""):
+        """No UserWarning was given, or none that contains this text."""
         self._demand_reply()
-        if not self.broken and self.reply.warnings:
-            first = self.reply.warnings[0].split(". ")[0]
-            self._fail(Layer.METHOD, "an answer without a warning", f"PyTorch warned: {first}")
+        told = [text for text in self.reply.warnings if about in text]
+        if not self.broken and told:
+            self._fail(Layer.METHOD, "an answer without this warning", f"PyTorch warned: {told[0].split('. ')[0]}")
         return self
 
     def leaves_inputs_alone(self):
@@ -331,14 +329,14 @@ class Answer:
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _fail(self, layer, wanted, got=None):
-        self.ask.note(layer, self.question, got or _returned(self.value), wanted)
+        self.ask.note(layer, self.args, got or _returned(self.value), wanted)
         if layer <= Layer.SHAPE:
             self.broken = True
 
     def _demand_reply(self, wanted="an answer"):
         failure = self.reply.failure
         if failure is not None and not self.broken:
-            self.ask.note(Layer.RAISED, self.question, f"{failure.type}: {failure.message}", wanted, failure)
+            self.ask.note(Layer.RAISED, self.args, f"{failure.type}: {failure.message}", wanted, failure)
             self.broken = True
 
     def _as_number(self, value, of=""):
@@ -351,7 +349,7 @@ class Answer:
         """said: how the numbers came about; of: which one of several numbers this is."""
         if isinstance(want, tuple | list):
             if not isinstance(value, tuple | list) or len(value) != len(want):
-                self._fail(Layer.TYPE, f"{len(want)} things, as a tuple")
+                self._fail(Layer.TYPE, f"{len(want)} thing{'s' * (len(want) != 1)}, as a tuple or a list")
                 return
             meanings = meaning if isinstance(meaning, tuple) else (meaning,) * len(want)
             for got_one, want_one, meaning_one in zip(value, want, meanings, strict=True):

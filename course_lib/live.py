@@ -24,6 +24,7 @@ __all__ = [
 
 _counter = itertools.count(1)
 MOST_FRAMES = 130
+ROOM = "number " * 24  # 168 characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,10 +318,12 @@ def _row(controls):
 
 
 def _sentence(text):
-    # Room for two lines at all times, so that the page does not move while a slider does.
+    # The hidden words keep the room of a long sentence at every width, so the page does not move while a slider does.
     return (
-        '<div class="course-sentence" role="status" aria-live="polite" aria-atomic="true" '
-        f'style="min-height:3em;line-height:1.5;white-space:normal;max-width:56em">{html.escape(text)}</div>'
+        '<div style="display:grid;line-height:1.5;white-space:normal;max-width:56em">'
+        f'<div aria-hidden="true" style="grid-area:1/1;visibility:hidden;min-height:3em">{ROOM}</div>'
+        '<div class="course-sentence" role="status" aria-live="polite" aria-atomic="true" style="grid-area:1/1">'
+        f"{html.escape(text)}</div></div>"
     )
 
 

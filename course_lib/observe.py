@@ -225,6 +225,8 @@ def _gradients(returned, leaves, function):
 
 
 def _materialise(arg):
+    if isinstance(arg, str | int | float):
+        return arg
     if isinstance(arg, Leaf):
         return torch.tensor(arg.numbers, requires_grad=True)
     if isinstance(arg, np.ndarray):

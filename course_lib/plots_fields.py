@@ -128,7 +128,7 @@ def arrows(ax, starts, vectors, width=2.0, color=None, **look):
     """Arrows in data units, width in points."""
     starts, vectors = np.asarray(starts), np.asarray(vectors)
     return ax.quiver(
-        *starts.T, *vectors.T, angles="xy", scale_units="xy", scale=1, units="dots", width=width, minlength=0,
+        *starts.T, *vectors.T, angles="xy", scale_units="xy", scale=1, units="inches", width=width / 72, minlength=0,
         headwidth=4, headlength=4.5, headaxislength=4, color=color or theme.DERIVATIVE["color"], zorder=3, **look,
     )
 

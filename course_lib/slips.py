@@ -133,9 +133,12 @@ def _evaluate(tree, names):
 def diagnose(graph, question, got):
     """One sentence about a wrong number: the slip that gives it, else in which direction it is wrong."""
     slips = _local_slips if question.kind == "local" else _gradient_slips
-    for sentence, value in slips(graph, question):
-        if value is not None and is_right(got, value) and not is_right(value, question.want):
-            return sentence
+    fitting = [
+        (round(abs(got - value), 4), sentence) for sentence, value in slips(graph, question)
+        if value is not None and is_right(got, value) and not is_right(value, question.want)
+    ]
+    if fitting:  # the nearest, and of equals the first: the most fundamental ones come first
+        return min(fitting, key=lambda slip: slip[0])[1]
     if question.want == 0:
         return "Not yet: does anything change at all?"
     if got * question.want < 0:
@@ -186,6 +189,8 @@ def _gradient_slips(graph, question):
         for share, tip in zip(sent, tips, strict=True):
             left_out = listed(list(dict.fromkeys(other for other in tips if other != tip))) or "the other arrow"
             yield f"That is only what comes back from {tip}; {left_out} sends something too.", share
+        for share, upstream, tip in zip(sent, above, tips, strict=True):
+            yield f"On the way back from {tip} the factor at the arrow is missing.", question.want - share + upstream
         yield "You multiplied the paths; what comes back along different arrows is added.", math.prod(sent)
     if None not in local:
         yield ("That is made of local derivatives alone; each has to be multiplied by the gradient at the tip of its "

@@ -34,12 +34,15 @@ def step_through(f, /, **leaves):
         stage.show(graph, known_after(graph, k))
         return sentence(graph, k)
 
+    def at_the_end(values):
+        step = values.pop("step")
+        return step >= len(steps(stage.graph(values))) - 1
+
     kind = Filmstrip if isinstance(f, Graph) and last < MOST_FRAMES else Explorer
     return kind(
         Scene(figure=stage.figure, movers=stage.movers, update=update),
         name="step_through",
-        tasks=[Task("Go forward to the result, then back to the leaves, up to the last step.",
-                    lambda values: values["step"] == last)],
+        tasks=[Task("Go forward to the result, then back to the leaves, up to the last step.", at_the_end)],
         step=Slider(0, last, 1, 0, "step"), **stage.sliders,
     )
 
@@ -100,6 +103,7 @@ class _Quiz:
     def start(self, graph):
         self.graph, self.questions, self.names = graph, questions(graph), names_in(graph)
         self.known, self.misses, self.shown, self.reply = 0, 0, 0, ""
+        self.undefined = not all(math.isfinite(question.want) for question in self.questions)
 
     @property
     def question(self):
@@ -109,6 +113,8 @@ class _Quiz:
         graph = self.stage.graph(values)
         if graph is not self.graph:
             self.start(graph)
+        if self.undefined:
+            raise Unclear("Here some derivatives of f are undefined or infinite: move a leaf.")
         self.stage.show(graph, self.what_is_known())
         count = len(self.questions)
         if self.question is None:
@@ -118,7 +124,7 @@ class _Quiz:
 
     def judge(self, typed):
         """Go on if it is right, else say what it looks like."""
-        if self.question is None:
+        if self.question is None or self.undefined:
             return
         if typed.strip() == "?":
             self._show()

@@ -151,3 +151,11 @@ def point(rng, n):
     values = [size * (-1) ** i for i, size in enumerate(sizes)]
     rng.shuffle(values)
     return np.array(values)
+
+
+def unsorted_point(rng, n):
+    """A point whose entries all stand in another place than sorting puts them.
+
+    The order is turned by one place, so for n ≥ 3 doing to it twice what sorting does is no sorting either.
+    """
+    return np.roll(np.sort(point(rng, n)), rng.choice((1, -1)))

@@ -6,8 +6,8 @@ import torch
 from course_lib.exercise import Lesson
 from course_lib.judge import Layer
 from course_lib.keys import quiz_04
-from course_lib.recipes import Recipe
-from course_lib.vectors import maps, point
+from course_lib.recipes import Planted, Recipe
+from course_lib.vectors import maps, point, unsorted_point
 
 lesson = Lesson("04", "Backward for vectors", quiz_04)
 
@@ -114,6 +114,7 @@ def elementwise_derivative(ask):
     with ask.part("a ValueError where entries depend on each other", 2):
         xs = point(ask.rng, 5)
         ask(_named("tanh"), xs).equals(1 - np.tanh(xs) ** 2, "the derivative")
+        xs = unsorted_point(ask.rng, 5)
         for name in ("softmax", "cumsum", "sort", "times-total"):
             ask(_named(name), xs).raises("ValueError", f"{WORDS[name]} couples its entries")
 
@@ -256,11 +257,17 @@ def jvp_dual(ask):
         for recipe, f in _dual_functions(ask.rng):
             n = recipe.data[1]
             x, u = point(ask.rng, n), point(ask.rng, n)
-            ask(recipe, x.tolist(), u.tolist()).equals(tuple((f(x) @ u).tolist()), "the rate of an output")
+            _are_rates(ask(recipe, x.tolist(), u.tolist()), f(x) @ u)
     with ask.part("numbers on either side, and an output that is a plain number"):
         trees = [["sub", ["num", 2.0], ["mul", ["num", 3.0], ["x", 0]]], ["add", ["x", 1], ["num", 1.5]], ["num", 4.0]]
         x, u = [0.7, -1.3], [0.4, 1.6]
-        ask(Recipe("dual", (trees, 2), "z → [2 − 3·z₀, z₁ + 1.5, 4.0]"), x, u).equals((-1.2, 1.6, 0.0), "the rate of an output")
+        answer = ask(Recipe("dual", (trees, 2), "z → [2 − 3·z₀, z₁ + 1.5, 4.0]"), x, u)
+        _are_rates(answer, np.array([-1.2, 1.6, 0.0]))
+
+
+def _are_rates(answer, want):
+    """A list of numbers is asked; a tensor of them is as good."""
+    answer.equals(want if hasattr(answer.value, "numbers") else tuple(want.tolist()), "the rate of an output")
 
 
 def _dual_functions(rng):
@@ -389,28 +396,50 @@ def adjoint_gap(ask):
     with ask.part("practically nothing for a right backward", 1):
         self_made = Recipe("planted", ("right",), "a self-made function with a right backward")
         for f in [*maps(ask.rng, 3, 4, 3), *maps(ask.rng, 4, 2, 1), self_made]:
-            x = point(ask.rng, getattr(f, "n", 4))
-            gap = ask(f, x)
-            number = gap.number()
-            gap.holds(0 <= abs(number) < 1e-8, "a gap of 0 but for rounding", f"your gap is {number:.3g}", layer=Layer.VALUE)
+            _sees_nothing(ask(f, point(ask.rng, getattr(f, "n", 4))))
         _sees_plants(ask)
     with ask.part("a large gap where the backward is wrong", 2):
         _sees_plants(ask)
         (f,) = maps(ask.rng, 3, 4, 1)
-        gap = ask(f, point(ask.rng, 3))
-        gap.holds(abs(gap.number()) < 1e-8, "a gap of 0 but for rounding", layer=Layer.VALUE)
+        _sees_nothing(ask(f, point(ask.rng, 3)))
+
+
+ROUNDING = 1e-6  # no gap of a wrong backward is so small, and no right one so large
+
+
+def _sees_nothing(gap):
+    number = gap.number()
+    gap.holds(abs(number) < ROUNDING, "a gap of 0 but for rounding", f"your gap is {number:.3g}", layer=Layer.VALUE)
 
 
 def _sees_plants(ask):
-    for fault in ("transposed", "doubled", "upstream-ignored"):
+    for fault in Planted.FAULTS[1:]:
         for _ in range(2):
             gap = ask(Recipe("planted", (fault,), f"a self-made function whose backward is wrong ({fault})"), point(ask.rng, 4))
             number = gap.number()
-            gap.holds(abs(number) > 1e-6, "a gap that shows: this backward is wrong", f"your gap is {number:.3g}",
+            gap.holds(number > ROUNDING, "a gap above 0 that shows: this backward is wrong", f"your gap is {number:.3g}",
                       layer=Layer.VALUE)
 
 
-@adjoint_gap.mistake("both-backward")
+def _gaps(wanted):
+    """Recognises answers by their gaps, because u and v are random: wanted(gaps where all is right, the other gaps)."""
+
+    def recognise(transcript):
+        right, wrong = [], []
+        for _, (f, _), reply in transcript:
+            gap = getattr(reply.value, "numbers", reply.value)
+            if reply.failure or np.ndim(gap) or not isinstance(gap, float | int | np.ndarray):
+                return False
+            planted = isinstance(f, Recipe) and f.data != ("right",)
+            (wrong if planted else right).append(float(gap))
+        return wanted(np.array(right), np.array(wrong))
+
+    return recognise
+
+
+@adjoint_gap.mistake("both-backward", recognise=_gaps(
+    lambda right, wrong: (np.abs([*right, *wrong]) < ROUNDING).all() and np.any([*right, *wrong])
+))
 def backward_twice(f, x):
     """Both of your products come from the same backward walk, so they agree even when it is wrong. One of them must use
     forward mode or differences."""
@@ -421,31 +450,34 @@ def backward_twice(f, x):
     return abs(float(v @ (J @ u) - (v @ J) @ u))
 
 
-@adjoint_gap.mistake("zeros")
+@adjoint_gap.mistake("zeros", recognise=_gaps(lambda right, wrong: not np.any([*right, *wrong])))
 def zero_vectors(f, x):
-    """With zeros for u or v everything agrees. Choose random numbers."""
+    """Your gap is exactly 0 every time, without even a rounding error. That happens with zeros for u or v, or when one number
+    is compared with itself."""
     u = torch.zeros_like(x)
     y, Ju = torch.func.jvp(f, (x,), (u,))
     v = torch.ones_like(y)
     return abs(float(v @ Ju - _vjp(f, x, v) @ u))
 
 
-@adjoint_gap.mistake("D4")
-def product_not_gap(f, x):
-    """You returned one of the two products. Asked is how far they are apart."""
-    torch.manual_seed(1)
-    u = torch.randn_like(x)
-    y, Ju = torch.func.jvp(f, (x,), (u,))
-    return abs(float(torch.randn_like(y) @ Ju)) + 1.0
-
-
-@adjoint_gap.mistake("different-vectors")
+@adjoint_gap.mistake("different-vectors", recognise=_gaps(lambda right, wrong: (np.abs(right) > ROUNDING).all()))
 def different_vectors(f, x):
-    """The two products use different random vectors, so they differ even for a right backward. Draw u and v once."""
-    torch.manual_seed(2)
+    """Your gap is large for right backwards, too. Either the two products use different random vectors (draw u and v once), or
+    you returned one product and not how far the two are apart."""
     u = torch.randn_like(x)
     y, Ju = torch.func.jvp(f, (x,), (u,))
-    return abs(float(torch.randn_like(y) @ Ju - _vjp(f, x, torch.randn_like(y)) @ u)) + 1e-3
+    return abs(float(torch.randn_like(y) @ Ju - _vjp(f, x, torch.randn_like(y)) @ u))
+
+
+@adjoint_gap.mistake("no-abs", recognise=_gaps(
+    lambda right, wrong: (np.abs(right) < ROUNDING).all() and (np.abs(wrong) > ROUNDING).all() and (wrong < 0).any()
+))
+def sign_kept(f, x):
+    """Your gap has a sign. How far two numbers are apart is the absolute value of their difference."""
+    u = torch.randn_like(x)
+    y, Ju = torch.func.jvp(f, (x,), (u,))
+    v = torch.randn_like(y)
+    return -abs(float(v @ Ju - _vjp(f, x, v) @ u))
 
 
 # --- 4.5 -------------------------------------------------------------------------------------------------------------
@@ -698,7 +730,8 @@ def rebuilt_from_numbers(x, v):
 
 @fix_stack.mistake("B6")
 def new_leaf(x, v):
-    """requires_grad=True made y a new leaf, so the walk ends there and x.grad stays None. Keep the history instead."""
+    """You returned None, which is what x.grad is where no walk came by: requires_grad=True on torch.tensor(…) makes y a new
+    leaf, and the walk ends there. Keep the history of x instead."""
     x = _leaf_of(x)
     y = torch.tensor([x[0].item() ** 2, x[1].item() ** 3, x[2].item() ** 4], dtype=torch.float64, requires_grad=True)
     y.backward(v)

@@ -75,7 +75,7 @@ QUESTIONS = {
         "Three Jacobians of shapes (1, 100), (100, 100), (100, 100). Multiplying from the left takes 2·10⁴ "
         "multiplications. From the right, how many million? Type a number",
         number(1.01, rtol=0.02),
-        slips={1: "Almost: the last product of a row with a matrix adds 10⁴ more."},
+        slips={0.02: "That is from the left, where every product is a row times a matrix."},
         why="(100 × 100)·(100 × 100) is 10⁶, and the row times the result another 10⁴.",
     ),
     "05-symmetric": Question(

@@ -1,0 +1,62 @@
+"""The backprop stepper in JupyterLab, by keys alone: numbers are typed, judged and shown, and the focus stays."""
+
+import nbformat
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+ANSWERS = ("0.4706", "0.7", "0.7", "cos(a)", "0.7*0.8823", "2*x", "1.335")
+
+
+@pytest.fixture
+def view(page, workspace, open_notebook, run_all):
+    """The output of a cell that shows the stepper."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [nbformat.v4.new_code_cell("from course_lib import backprop_stepper\nbackprop_stepper()", id="c0")]
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, workspace / "stepper.ipynb")
+    open_notebook(page, "stepper.ipynb")
+    run_all(page)
+    found = page.locator(".jp-NotebookPanel .jp-Cell .jp-Cell-outputArea").first
+    found.get_by_role("textbox").wait_for()
+    return found
+
+
+def sentence(view):
+    return view.locator(".course-sentence").inner_text()
+
+
+def enter(page, view, text):
+    """Type with real keys into whatever has the focus, and wait until the sentence has changed."""
+    before = sentence(view)
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "([node, old]) => node.querySelector('.course-sentence').innerText !== old", arg=[view.element_handle(), before]
+    )
+
+
+def test_the_whole_backward_pass_can_be_typed_without_the_mouse(page, view):
+    picture = view.locator("svg[role=img]")
+    view.get_by_role("textbox").focus()
+    assert "Question 1 of 7" in sentence(view) and "×?" in picture.inner_html()
+
+    enter(page, view, "0.7")  # the factor itself instead of the other one
+    assert sentence(view).startswith("That is x itself")
+    assert view.get_by_role("textbox").input_value() == ""
+
+    for answer in ANSWERS:
+        assert view.locator(".course-tasks").inner_text().startswith("○")
+        enter(page, view, answer)
+        assert sentence(view).startswith("Right")
+        assert picture.get_attribute("aria-label") == sentence(view)
+    assert "all right: ∂y/∂x = 1.335" in sentence(view) and "∂ 1.335" in picture.inner_html()
+    assert view.locator(".course-tasks").inner_text().startswith("✓")
+
+    page.keyboard.press("Tab")  # on to the slider of x: new numbers, new questions
+    slider = view.get_by_role("slider")
+    assert slider.evaluate("node => node === document.activeElement")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "node => node.querySelector('.course-sentence').innerText.startsWith('Question 1')", arg=view.element_handle()
+    )
