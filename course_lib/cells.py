@@ -17,7 +17,7 @@ FAINT, STRONG = 0.06, 0.72
 class Cells:
     """A matrix of unit cells with its upper left corner at (left, top) of axes whose y runs upwards.
 
-    .artists move, .show(matrix) moves them: colours relative to `largest`, None for an unknown entry.
+    .artists move, .show(matrix) moves them: colours relative to `largest`; .hide() shows one ? for all of them.
     """
 
     def __init__(self, ax, shape, left=0.0, top=0.0, largest=1.0, fontsize=11, edge=0.9):
@@ -30,20 +30,25 @@ class Cells:
             ax.add_collection(self.boxes, autolim=False)
             look = {"ha": "center", "va": "center", "fontsize": fontsize}
             self.texts = [ax.text(x + 0.5, y - 0.52, "", **look) for x, y in corners]
+            middle = left + columns / 2, top - rows / 2 - 0.02
+            self.unknown = ax.text(*middle, "", ha="center", va="center", fontsize=fontsize + 6)
 
     @property
     def artists(self):
-        return [self.boxes, *self.texts]
+        return [self.boxes, *self.texts, self.unknown]
 
     def show(self, matrix):
         entries = [entry for row in matrix for entry in row]
         self.boxes.set_facecolor([tint(entry, self.largest) for entry in entries])
+        self.unknown.set_text("")
         for text, entry in zip(self.texts, entries, strict=True):
-            text.set_text("?" if entry is None else cell_text(entry))
+            text.set_text(cell_text(entry))
 
-    def set_visible(self, visible):
-        for artist in self.artists:
-            artist.set_visible(visible)
+    def hide(self):
+        self.boxes.set_facecolor("none")
+        self.unknown.set_text("?")
+        for text in self.texts:
+            text.set_text("")
 
 
 class Bars:
@@ -66,8 +71,8 @@ class Bars:
 
 
 def tint(value, largest):
-    """The colour of a cell: vermilion above 0, blue below, the stronger the larger; none for what is unknown."""
-    if value is None or not np.isfinite(value) or abs(value) < 1e-12:
+    """The colour of a cell: vermilion above 0, blue below, the stronger the larger; none for 0 and what is undefined."""
+    if not np.isfinite(value) or abs(value) < 1e-12:
         return (0, 0, 0, 0)
     role = theme.POSITIVE if value > 0 else theme.NEGATIVE
     return (*to_rgb(role["color"]), FAINT + (STRONG - FAINT) * min(abs(value) / largest, 1))

@@ -106,11 +106,17 @@ def _hidden_mixer(riddles, rows, columns):
         jacobian = riddles[puzzle]
         typed = parse_matrix(answer, rows, columns) if answer.strip() else None
         right = typed is not None and np.allclose(typed, jacobian, **CLOSE)
-        draw["J"].show(jacobian if right else [[None] * columns] * rows)
+        if right:
+            draw["J"].show(jacobian)
+        else:
+            draw["J"].hide()
         draw["v"].show([[values[key]] for key in faders])
-        pulled = np.array(calls[-1]) @ jacobian if calls else None
-        draw["pulled"].show([[None] * columns] if pulled is None else pulled[None])
-        draw["bars"].show(np.zeros(columns) if pulled is None else pulled)
+        pulled = np.array(calls[-1]) @ jacobian if calls else np.zeros(columns)
+        draw["bars"].show(pulled)
+        if calls:
+            draw["pulled"].show(pulled[None])
+        else:
+            draw["pulled"].hide()
         for line in draw["log"]:
             line.set_text("")
         for line, (i, v) in zip(draw["log"], list(enumerate(calls, 1))[-len(draw["log"]):], strict=False):
@@ -234,7 +240,10 @@ def sum_trick_lie_detector(f=None):
         jacobian, revealed = jacobians[function], guess != "?"
         diagonal, summed = np.diag(jacobian), jacobian.sum(0)
         draw["J"].largest = largest_of(jacobian)
-        draw["J"].show(jacobian if revealed else [[None] * n] * n)
+        if revealed:
+            draw["J"].show(jacobian)
+        else:
+            draw["J"].hide()
         draw["name"].set_text(f"J of {function}")
         room = 1.15 * largest_of(diagonal, summed)
         for key, heights in (("diagonal", diagonal), ("summed", summed)):

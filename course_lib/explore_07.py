@@ -89,7 +89,7 @@ def _dial_artists(bowl, losses):
             "contours": bowl.plot([], [], label="equal loss", **{**theme.FUNCTION, "linewidth": 1})[0],
             "path": bowl.plot([], [], label="steps", marker="o", markersize=3.5,
                               **{**theme.DERIVATIVE, "linewidth": 1.4})[0],
-            "losses": losses.plot([], [], label="loss", marker="o", markersize=3.5, **theme.DERIVATIVE)[0],
+            "losses": losses.plot([], [], label="loss", **theme.DERIVATIVE)[0],
             "limit": losses.text(0.97, 0.95, "", transform=losses.transAxes, ha="right", va="top"),
         }
         bowl.plot(*[[c] for c in START], **theme.POINT)

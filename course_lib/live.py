@@ -63,6 +63,7 @@ class Explorer:
         self.done = [False] * len(self.tasks)
         self._missing = [""] * len(self.tasks)
         self._movers = sorted(scene.movers, key=lambda mover: mover.get_zorder())
+        svg.remember_layouts(self._movers)
         self._values = {key: control.start for key, control in controls.items()}
         self._salt = f"{name}-{next(_counter)}"
         self._view = None

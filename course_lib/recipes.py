@@ -208,7 +208,7 @@ class Claimed(Counted):
         "at-wrong-place": lambda run, g, x: run(g, x + 0.1),
         "one-entry": lambda run, g, x: run(g, x) * (1 + 0.5 * (torch.arange(x.numel()) == 1).to(x.dtype)),
         "shape": lambda run, g, x: run(g, x)[None],
-        "dtype": lambda run, g, x: run(g, x).half(),
+        "dtype": lambda run, g, x: run(g, x).to(torch.float64 if x.dtype == torch.float32 else torch.float32),
     }  # fmt: skip
 
     def __init__(self, name, fault):

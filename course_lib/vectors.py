@@ -105,12 +105,12 @@ def _k(rng, low, high):
 
 
 def two_variables(rng, count):
-    """Formulas of u and v whose two partials differ clearly at (1.3, −0.7) and neither is 0."""
+    """Formulas of u and v: at (1.3, −0.7) the two partials and the height differ clearly, and no partial is near 0."""
     shapes = [
-        lambda: u * v + _k(rng, 0.7, 1.4) * u**2,
-        lambda: sympy.sin(_k(rng, 0.8, 1.2) * u * v) + u,
+        lambda: u * v + _k(rng, 0.9, 1.2) * u**2,
+        lambda: sympy.sin(_k(rng, 1.05, 1.2) * u * v) + u,
         lambda: u**2 * sympy.exp(_k(rng, 0.5, 0.9) * v),
-        lambda: sympy.log(1 + u**2 + _k(rng, 1.2, 1.8) * v**2) + v,
+        lambda: sympy.log(1 + u**2 + _k(rng, 1.4, 1.8) * v**2) + v,
         lambda: u * sympy.cos(v) + _k(rng, 1.1, 1.6) * v**3,
     ]
     return [Formula(shape(), u, v) for shape in rng.sample(shapes, count)]
@@ -132,7 +132,7 @@ def fields(rng, n, count):
 
 
 def maps(rng, n, m, count):
-    """Vector formulas R^n → R^m whose Jacobian is full, not symmetric, and has different rows."""
+    """Vector formulas R^n → R^m whose Jacobian is not symmetric, has different rows, and no entry that is always 0."""
     x = symbols_of(n)
 
     def entry(row):

@@ -30,18 +30,28 @@ def test_sign_is_a_hue_and_size_a_strength():
     assert tint(1, 2)[:3] == to_rgb(theme.POSITIVE["color"]) and tint(-1, 2)[:3] == to_rgb(theme.NEGATIVE["color"])
     strengths = [tint(value, 2)[3] for value in (0.1, 0.5, 1, 2)]
     assert strengths == sorted(strengths) and strengths[0] < strengths[-1]
-    assert tint(5, 2) == tint(2, 2) and tint(0, 2)[3] == tint(None, 2)[3] == tint(np.nan, 2)[3] == 0
+    assert tint(5, 2) == tint(2, 2) and tint(0, 2)[3] == tint(np.nan, 2)[3] == 0
 
 
 def test_cells_stand_where_the_matrix_has_them():
     ax = theme.figure().axes[0]
     cells = Cells(ax, (2, 3), left=1, top=0)
-    cells.show([[1, 2, 3], [4, 5, None]])
+    cells.show([[1, 2, 3], [4, 5, 6]])
     found = {text.get_text(): text.get_position() for text in cells.texts}
     assert found["1"][0] < found["2"][0] < found["3"][0] and found["1"][1] > found["4"][1]
-    assert found["?"] == pytest.approx((3.5, -1.52))
+    assert found["6"] == pytest.approx((3.5, -1.52))
     first = cells.boxes.get_paths()[0].vertices
     assert first.min(0).tolist() == [1, -1] and first.max(0).tolist() == [2, 0]
+
+
+def test_hidden_cells_show_one_question_mark_and_no_number():
+    cells = Cells(theme.figure().axes[0], (2, 3))
+    cells.show([[1, 2, 3], [4, 5, 6]])
+    cells.hide()
+    assert [artist.get_text() for artist in cells.artists[1:]] == [""] * 6 + ["?"]
+    assert not len(cells.boxes.get_facecolor())
+    cells.show([[1, 2, 3], [4, 5, 6]])
+    assert cells.unknown.get_text() == "" and cells.texts[5].get_text() == "6"
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,11 @@ def test_a_slider_knows_its_stops():
     assert Choice(("a", "b")).stops == ("a", "b")
 
 
-def test_few_options_are_buttons_and_many_are_a_list():
-    assert isinstance(Choice(("square", "circle")).widget("shape", 4, "square"), ipywidgets.ToggleButtons)
-    many = Choice(tuple(f"pattern number {i}" for i in range(6)))
-    assert isinstance(many.widget("guess", 4, many.start), ipywidgets.Dropdown)
+def test_a_choice_is_made_of_buttons_that_may_wrap():
+    """Not of a list to open: JupyterLab takes the arrow keys away from that."""
+    many = Choice(tuple(f"pattern number {i}" for i in range(6))).widget("guess", 4, "pattern number 2")
+    assert isinstance(many, ipywidgets.ToggleButtons) and many.value == "pattern number 2"
+    assert many.layout.max_width == "100%" and many.style.button_width == "auto"
 
 
 def test_a_record_notes_where_the_others_stand():
@@ -40,3 +41,23 @@ def test_a_record_notes_where_the_others_stand():
     assert record.check([[1, 2]]) == ((1, 2),) and record.text(once) == "1 noted"
     with pytest.raises(ValueError, match="notes of 2 values, for v0, v1"):
         record.check([(1, 2, 3)])
+
+
+@pytest.mark.parametrize("value", [0.7, -1.3, 2, -2, 0.0625])
+def test_the_steps_of_the_page_meet_an_odd_start_and_stay_in_the_range(value):
+    widget = Slider(-2, 2, 1 / 16).widget("x", 4, value)
+    steps = (value - widget.min) * 16
+    assert widget.value == value and steps == pytest.approx(round(steps))
+    assert -2 <= widget.min < -2 + 1 / 16 and 2 - 1 / 16 < widget.max <= 2
+
+
+def test_a_value_rounded_by_the_page_is_no_move():
+    moves, slider = [], Slider(-2, 2, 1 / 16)
+    widget = slider.widget("x", 4, 0.5)
+    slider.listen(widget, moves.append, None)
+    widget.value = 0.71  # set by the program
+    moves.clear()
+    widget.value = 0.6875  # and what the page makes of it
+    assert moves == []
+    widget.value = 0.75
+    assert moves == [0.75]

@@ -74,7 +74,7 @@ def ask(explorer, *weights):
 def test_three_calls_with_unit_vectors_find_the_hidden_jacobian(puzzle):
     explorer = cotangent_mixer(hidden=True).set(puzzle=puzzle)
     rows = [ask(explorer, *row) for row in np.eye(3)]
-    assert cell_texts(explorer).count("?") == 6 and explorer.done == [False]
+    assert cell_texts(explorer).count("?") == 1 and explorer.done == [False]
     explorer.set(answer=str(rows))
     assert explorer.done == [True] and "J is found after 3 backward calls" in explorer.text
     assert cell_texts(explorer).count("?") == 0
@@ -143,7 +143,8 @@ def guess_for(name):
 
 def test_nothing_is_shown_before_the_prediction():
     explorer = sum_trick_lie_detector()
-    assert cell_texts(explorer).count("?") == 16 and "diag" not in explorer.text
+    assert cell_texts(explorer).count("?") == 1 and "diag" not in explorer.text
+    assert not [text for text in cell_texts(explorer) if text.lstrip("−")[:1].isdigit()]
     assert not np.any(bar_heights(explorer))
     assert explorer.set(guess="lies").set(function="sort").values["guess"] == "?"
 

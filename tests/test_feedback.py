@@ -104,6 +104,7 @@ PROVOKED = {
     "same dtype": lambda: torch.ones(2, 2) @ torch.ones(2, 2, dtype=torch.float64),
     "expected scalar type": lambda: torch.bmm(torch.ones(1, 2, 2), torch.ones(1, 2, 2, dtype=torch.float64)),
     "shapes cannot be multiplied": lambda: torch.ones(2, 3) @ torch.ones(2, 3),
+    "is invalid for input of size": lambda: torch.ones(5, 3).reshape(3),
     "must match the size of tensor": lambda: torch.ones(2) + torch.ones(3),
     "Boolean value of Tensor with more than one value": lambda: 1 if leaf() > 0 else 0,
     "'NoneType' object has no attribute 'zero_'": lambda: leaf().grad.zero_(),

@@ -7,7 +7,7 @@ import torch
 from course_lib.exercise import Exercise
 from course_lib.formula import Formula, x
 from course_lib.judge import CLOSE, SHARP, Layer, LocalSource, NoReply, Status, Verdict, judge, ratio_of, show
-from course_lib.observe import Array, Dtype, Other, describe
+from course_lib.observe import Array, Dtype, Leaf, Other, describe
 
 SQUARE = Formula(x**2, x)
 
@@ -476,3 +476,188 @@ def test_long_values_are_cut():
     for value in (["x" * 500] * 9, {"k" * 500: 1}, "x" * 500, Other(type="T", text="t" * 120)):
         assert len(show(value)) < 140
     assert isinstance(describe(torch.ones(1)), Array)
+
+
+# --- dicts, gradients, warnings, kinds of exceptions -----------------------------------------------------------------
+
+TABLE = {"a": 0.5, "b": 2.0}
+TABLES = {
+    "the same": (returns({"b": 2.0, "a": 0.5}), None, ""),
+    "one entry more": (returns({"a": 0.5, "b": torch.tensor(2.0), "c": None}), None, ""),
+    "a wrong entry": (returns({"a": 0.5, "b": 3.0}), Layer.VALUE, "entry 'b' is smaller there"),
+    "two wrong entries": (returns({"a": 0.6, "b": 3.0}), Layer.VALUE, "entry 'a' is smaller there"),
+    "an entry missing": (returns({"a": 0.5}), Layer.TYPE, "a dict with an entry for b"),
+    "no dict": (returns((0.5, 2.0)), Layer.TYPE, "a dict with an entry for a, b"),
+    "None": (returns(None), Layer.TYPE, "a dict with an entry for a, b"),
+    "an entry of text": (returns({"a": 0.5, "b": "2.0"}), Layer.TYPE, "a number for entry 'b'"),
+    "an entry of None": (returns({"a": None, "b": 2.0}), Layer.TYPE, "a number for entry 'a'"),
+    "an entry with an axis": (returns({"a": torch.ones(1), "b": 2.0}), Layer.SHAPE, "a single number for entry 'a'"),
+    "an entry that is nan": (returns({"a": 0.5, "b": float("nan")}), Layer.FINITE, "a finite number"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_dict_is_compared_entry_by_entry(name):
+    answer, layer, wanted = TABLES[name]
+    verdict = verdict_on(answer, one_demand(lambda answer: answer.equals(TABLE, "entry"), 0.7))
+    assert verdict.passed if layer is None else (verdict.problem.layer is layer and wanted in verdict.problem.wanted)
+
+
+def test_a_number_in_a_tuple_that_is_none_is_called_by_its_meaning():
+    key = one_demand(lambda answer: answer.equals((1.0, 2.0), ("the height", "the slope")), 0.7)
+    assert verdict_on(returns((1.0, "x")), key).problem.wanted == "a number for the slope"
+
+
+GRADIENT = 3 * V**2  # of x³, entry by entry, weighted below
+WEIGHTED = np.array([0.6, 1.4]) * GRADIENT
+
+
+def gradient_key(want=WEIGHTED):
+    return one_demand(lambda answer: answer.equals(V**3, "the cube").gradient_equals(want, meaning="the gradient"), Leaf(V))
+
+
+def cube_of(a):
+    return a**3
+
+
+def cube_of_a_copy(a):
+    return a.detach() ** 3
+
+
+def doubled_on_the_way_back(a):
+    a.register_hook(lambda g: 2 * g)
+    return a**3
+
+
+def overwritten(a):
+    e = a * a
+    y = e * a
+    e += 1
+    return y
+
+
+def raises_in_its_hook(a):
+    def hook(g):
+        raise ZeroDivisionError("in the hook")
+
+    y = a**3
+    y.register_hook(hook)
+    return y
+
+
+def test_a_right_gradient_passes_with_the_weights_of_the_leaf():
+    assert verdict_on(cube_of, gradient_key()).passed
+    assert not verdict_on(cube_of, gradient_key(GRADIENT)).passed
+
+
+@pytest.mark.parametrize(
+    "answer, layer, got",
+    [
+        (cube_of_a_copy, Layer.CONNECTED, "no way back"), (doubled_on_the_way_back, Layer.VALUE, "walking back from"),
+        (overwritten, Layer.CONNECTED, "walking back raised RuntimeError: one of the variables"),
+        (raises_in_its_hook, Layer.CONNECTED, "walking back raised ZeroDivisionError: in the hook"),
+        (lambda a: (a**3).numpy(), Layer.RAISED, "RuntimeError"), (lambda a: (a**3).tolist(), Layer.TYPE, "you returned ["),
+    ],
+)  # fmt: skip
+def test_a_gradient_that_is_wrong_is_told_apart_from_a_value_that_is_wrong(answer, layer, got):
+    problem = verdict_on(answer, gradient_key()).problem
+    assert problem.layer is layer and got in problem.got
+
+
+def test_the_ratio_is_about_gradients_where_the_values_are_right():
+    def key(ask):
+        with ask.part("p"):
+            for a in (0.7, -1.3):
+                ask(Leaf(np.array(a))).equals(a**3).gradient_equals(3 * a * a)
+
+    assert verdict_on(doubled_on_the_way_back, key).ratio == "yours ÷ right is 2 every time: a constant factor"
+    assert verdict_on(lambda a: 2 * a**3, key).ratio == "yours ÷ right is 2 every time: a constant factor"
+    assert verdict_on(lambda a: doubled_on_the_way_back(a) / 3, key).ratio.startswith("yours ÷ right is 0.3333 every")
+
+
+def test_the_gradient_by_the_second_leaf_is_asked_for_by_its_number():
+    key = one_demand(lambda answer: answer.gradient_equals(3.0, of=1).gradient_equals(5.0), Leaf(np.array(3.0)), Leaf(np.array(5.0)))
+    assert verdict_on(lambda a, b: a * b, key, signature="(a, b)").passed
+    problem = verdict_on(lambda a, b: a * b.detach(), key, signature="(a, b)").problem
+    assert (problem.layer, problem.got) == (Layer.CONNECTED, "no way back to the input")
+
+
+def unconnected_key(ask):
+    with ask.part("p"):
+        ask(Leaf(V)).equals(V**3).gradient_equals(WEIGHTED)
+
+
+def cut(a):
+    """The history is lost."""
+    return a.detach() ** 3
+
+
+def untracked(a):
+    """Tracked, but overwritten."""
+    return overwritten(a)
+
+
+def test_two_ways_to_lose_the_gradient_are_different_mistakes():
+    mistakes = [("B11", cut), ("B14", untracked)]
+    assert verdict_on(lambda a: a.data * a.data * a.data, unconnected_key, mistakes=mistakes).misconception == "B11"
+    assert verdict_on(overwritten, unconnected_key, mistakes=mistakes).misconception == "B14"
+
+
+def changes_its_input(a):
+    """The input is overwritten."""
+    y = 3 * a
+    a.mul_(2)
+    return y
+
+
+def leaves_its_input(a):
+    """The factor is wrong."""
+    return 3 * a
+
+
+def test_what_is_left_behind_decides_between_two_mistakes_with_the_same_numbers():
+    key = one_demand(lambda answer: answer.equals(2 * V), V)
+    mistakes = [("B11", changes_its_input), ("A3", leaves_its_input)]
+    assert verdict_on(lambda a: a + a + a, key, mistakes=mistakes).misconception == "A3"
+    assert verdict_on(lambda a: changes_its_input(a), key, mistakes=mistakes).misconception == "B11"
+    one = [("A3", leaves_its_input)]
+    assert verdict_on(lambda a: changes_its_input(a), key, mistakes=one).misconception == "A3"  # the only idea
+
+
+def middle_grad_read(a):
+    y = torch.tensor(a, requires_grad=True) * 2
+    (y * y).backward()
+    assert y.grad is None
+    return 1.0
+
+
+def tracked_number_taken_out(a):
+    return float(torch.tensor(1.0, requires_grad=True))
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_a_warning_is_a_problem_each_time_and_only_if_it_is_the_one_meant(time):
+    anything = one_demand(lambda answer: answer.equals(1.0).warns_nothing(), 0.7)
+    about_leaves = one_demand(lambda answer: answer.equals(1.0).warns_nothing("not a leaf"), 0.7)
+    verdict = verdict_on(middle_grad_read, about_leaves)
+    assert verdict.problem.layer is Layer.METHOD and "The .grad attribute of a Tensor that is not a leaf" in verdict.problem.got
+    assert "Converting a tensor" in verdict_on(tracked_number_taken_out, anything).problem.got
+    assert verdict_on(tracked_number_taken_out, about_leaves).passed and verdict_on(returns(1.0), anything).passed
+
+
+class Circle(ValueError):
+    pass
+
+
+def test_an_exception_of_a_derived_kind_is_of_that_kind():
+    def goes_round(a):
+        raise Circle("round")
+
+    def too_far(a):
+        raise KeyError("far")
+
+    key = one_demand(lambda answer: answer.raises("ValueError", "of a circle"), 0.7)
+    assert verdict_on(goes_round, key).passed
+    assert not verdict_on(too_far, key).passed
+    base = one_demand(lambda answer: answer.raises("Circle", "of a circle"), 0.7)
+    assert not verdict_on(lambda a: int("x"), base).passed

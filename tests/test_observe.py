@@ -16,12 +16,15 @@ from course_lib.observe import (
     Array,
     Dtype,
     Failure,
+    Leaf,
     Other,
+    Printed,
     describe,
     explain_failure,
     instructions,
     is_untouched,
     observe,
+    weights,
 )
 
 VALUES = np.array([0.7, -1.3])
@@ -326,3 +329,129 @@ def test_observing_needs_neither_sympy_nor_the_keys():
 def test_a_formula_with_two_symbols_can_be_asked_about():
     y = sympy.Symbol("y", real=True)
     assert observe(lambda f: f(torch.tensor(2.0), torch.tensor(3.0)), (Formula(x * y, x, y),)).value.numbers == 6
+
+
+# --- tracked inputs and their gradients ------------------------------------------------------------------------------
+
+
+def test_a_leaf_arrives_tracked_and_fresh_each_time():
+    seen = []
+    question = (Leaf(VALUES),)
+    for _ in range(2):
+        observe(lambda t: seen.append(t), question)
+    one, other = seen
+    assert one.requires_grad and one.is_leaf and one.dtype == torch.float64 and one.tolist() == VALUES.tolist()
+    assert one is not other and one.data_ptr() != other.data_ptr()
+    assert observe(lambda t: None, (Leaf(np.array(0.7)),)).changed == ()
+
+
+def test_the_gradient_of_a_number_comes_back_for_each_leaf():
+    reply = observe(lambda a, k, b: (a * b).sum() * k, (Leaf(VALUES), 3.0, Leaf(2 * VALUES)))
+    by_a, by_b = reply.grads
+    assert reply.grad_failure is None and reply.left_grad == ()
+    assert np.allclose(by_a.numbers, 6 * VALUES) and np.allclose(by_b.numbers, 3 * VALUES)
+
+
+def test_an_answer_that_is_no_number_is_weighted_unequally():
+    (found,) = observe(lambda t: t * t, (Leaf(VALUES),)).grads
+    assert np.allclose(found.numbers, weights((2,)) * 2 * VALUES)
+    (summed,) = observe(lambda t: (t * t)[None, :], (Leaf(VALUES),)).grads
+    assert np.allclose(summed.numbers, weights((1, 2)).ravel() * 2 * VALUES)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (5,), (2, 3), (0,), (4, 1, 2)])
+def test_weights_have_the_shape_and_are_unequal_and_positive(shape):
+    made = weights(shape)
+    assert made.shape == shape and np.all((made >= 0.6) & (made <= 1.4))
+    assert made.size < 2 or len(np.unique(made)) == made.size
+    assert made.size != 1 or made.item() == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["t.detach() * 2", "torch.ones(2)", "2.0", "None", "[t * 2]", "torch.tensor(t.tolist(), requires_grad=True)",
+     "(t > 0)", "t.data ** 2"],
+)  # fmt: skip
+def test_an_answer_without_a_way_back_has_no_gradient_and_is_no_failure(body):
+    reply = observe(student(f"def answer(t):\n    return {body}"), (Leaf(VALUES),))
+    assert (reply.grads, reply.grad_failure, reply.failure) == ((None,), None, None)
+
+
+def test_a_leaf_that_is_not_used_has_no_gradient_and_the_other_has():
+    by_a, by_b = observe(lambda a, b: a * 2, (Leaf(VALUES), Leaf(VALUES))).grads
+    assert by_b is None and np.allclose(by_a.numbers, 2 * weights((2,)))
+
+
+def test_walking_back_that_raises_is_told_and_the_value_is_kept():
+    reply = observe(student("def answer(t):\n    e = t.exp()\n    y = e.sum()\n    e += 1\n    return y"), (Leaf(VALUES),))
+    assert reply.failure is None and reply.value.numbers == pytest.approx(np.exp(VALUES).sum())
+    assert reply.grads == (None,) and "modified by an inplace operation" in reply.grad_failure.message
+
+
+def test_a_graph_that_the_answer_has_used_up_is_told():
+    body = "def answer(t):\n    y = (t * t).sum()\n    y.backward()\n    return y"
+    reply = observe(student(body), (Leaf(VALUES),))
+    assert "a second time" in reply.grad_failure.message and reply.left_grad == (0,)
+
+
+def test_without_a_leaf_nothing_is_walked_back():
+    reply = observe(lambda t: t.requires_grad_() * 2, (VALUES,))
+    assert (reply.grads, reply.grad_failure) == ((), None)
+
+
+@pytest.mark.parametrize("body, changed", [
+    ("t * 2", ()), ("t.data.mul_(2)", (0,)), ("t.requires_grad_(False)", (0,)), ("t.detach_()", (0,)),
+    ("t.detach().requires_grad_()", ()), ("t.clone().mul_(2)", ()),
+])  # fmt: skip
+def test_a_tracked_input_counts_as_changed_by_its_numbers_and_its_flag(body, changed):
+    assert observe(student(f"def answer(t):\n    return {body}"), (Leaf(VALUES),)).changed == changed
+
+
+# --- what an answer may not leave behind -----------------------------------------------------------------------------
+
+
+def warns_once_per_process():
+    return float(torch.tensor(0.7, requires_grad=True))
+
+
+def test_a_warning_that_torch_gives_once_is_told_each_time():
+    before = torch.is_warn_always_enabled()
+    told = [observe(warns_once_per_process, ()).warnings for _ in range(2)]
+    assert all("Converting a tensor" in text for (text,) in told)
+    assert torch.is_warn_always_enabled() == before
+
+
+def test_a_raised_limit_on_recursion_ends_with_the_answer():
+    def answer():
+        sys.setrecursionlimit(50_000)
+        return sys.getrecursionlimit()
+
+    before = sys.getrecursionlimit()
+    assert observe(answer, ()).value == 50_000 and sys.getrecursionlimit() == before
+
+
+def test_the_kinds_of_an_exception_are_kept():
+    class Circle(ValueError):
+        pass
+
+    def answer():
+        raise Circle("round")
+
+    failure = observe(answer, ()).failure
+    assert (failure.type, failure.bases) == ("Circle", ("ValueError", "Exception"))
+    assert observe(lambda: 1 / 0, ()).failure.bases == ("ArithmeticError", "Exception")
+
+
+# --- prints ----------------------------------------------------------------------------------------------------------
+
+
+def test_printed_keeps_the_beginning_and_says_that_all_was_written():
+    printed = Printed()
+    assert printed.write("a" * 400) == 400 and printed.write("b" * 10_000) == 10_000 and printed.write("c") == 1
+    text = printed.getvalue()
+    assert text.startswith("a" * 400 + "b") and "c" not in text and len(text) < 2000
+
+
+def test_prints_before_an_exception_are_kept():
+    reply = observe(student("def answer():\n    print('so far')\n    return 1 / 0"), ())
+    assert (reply.printed, reply.failure.type) == ("so far\n", "ZeroDivisionError")

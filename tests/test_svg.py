@@ -41,3 +41,29 @@ def test_the_point_lies_where_the_axes_put_it():
     (found,), _ = coordinates(svg.overlay(figure, movers))
     assert float(found[0]) == pytest.approx(wanted[0], abs=0.01)
     assert 252 - float(found[1]) == pytest.approx(wanted[1], abs=0.01)
+
+
+def test_remembered_layouts_draw_the_same_bytes_wherever_and_whatever_the_text_is():
+    def drawn(figure, words):
+        with svg.settings({"svg.hashsalt": "one", "svg.fonttype": "none"}):
+            found = []
+            for content, at, size in (("a1", (0, 1), 10), ("a2", (0, 1), 10), ("two\nlines", (0, 1), 10), ("a1", (2, 5), 10),
+                                      ("a1", (2, 5), 14)):
+                words.set(text=content, position=at, fontsize=size)
+                found.append(svg.overlay(figure, [words]))
+            return found
+
+    (plain, (_, words)), (memory, (_, remembering)) = parabola(1), parabola(1)
+    svg.remember_layouts([remembering])
+    svg.remember_layouts([remembering])  # twice does no harm
+    assert drawn(memory, remembering) == drawn(plain, words)
+    assert drawn(memory, remembering) == drawn(plain, words)
+    assert len(set(drawn(memory, remembering))) == 5
+
+
+def test_a_remembered_layout_is_not_taken_for_a_picture_of_another_resolution():
+    figure, movers = parabola(1)
+    before = theme.png(figure)
+    svg.remember_layouts(movers)
+    svg.overlay(figure, movers)
+    assert theme.png(figure) == before

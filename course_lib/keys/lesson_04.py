@@ -543,6 +543,17 @@ def one_leaf_for_both(pred, target, w):
     return first, leaf.grad
 
 
+@weighted_loss_grad.mistake("C11")
+def one_grad_for_both(pred, target, w):
+    """Both gradients are doubled: they are one and the same .grad, and the second walk was added to it. Take a new leaf, or
+    set .grad to None and keep the first."""
+    leaf = pred.detach().clone().requires_grad_()
+    ((leaf - target) ** 2).backward(gradient=w)
+    first = leaf.grad
+    (w * (leaf - target) ** 2).sum().backward()
+    return first, leaf.grad
+
+
 @weighted_loss_grad.mistake("A18")
 def by_the_target(pred, target, w):
     """Both have the opposite sign: that is the gradient by the target."""
@@ -721,7 +732,8 @@ def _leaf_of(x):
 
 @fix_stack.mistake("B5")
 def rebuilt_from_numbers(x, v):
-    """y is still built with torch.tensor(…), which turns its entries into plain numbers: they have no history."""
+    """y has no history: either it is still built with torch.tensor(…), which turns its entries into plain numbers, or x is
+    not tracked before the powers are taken."""
     x = _leaf_of(x)
     y = torch.tensor([x[0] ** 2, x[1] ** 3, x[2] ** 4], dtype=torch.float64)
     y.backward(v)

@@ -7,10 +7,10 @@ from sympy import Rational
 
 from course_lib.exercise import Lesson
 from course_lib.formula import Formula, smooth, x
-from course_lib.judge import Layer
+from course_lib.judge import Layer, show
 from course_lib.keys import quiz_05
 from course_lib.recipes import Recipe
-from course_lib.vectors import fields, maps, point
+from course_lib.vectors import fields, maps, point, unsorted_point
 
 lesson = Lesson("05", "Jacobians", quiz_05)
 POINTS = (0.7, -1.3)
@@ -85,6 +85,18 @@ def column_sums(f, x):
     return leaf.grad
 
 
+@jacobian_rows.mistake("C11-sum")
+def all_rows_the_total(f, x):
+    """All your rows are equal and hold the column sums of J: one and the same .grad was kept for every row and never
+    cleared. Set .grad to None before each walk."""
+    leaf = _leaf(x)
+    y, rows = f(leaf), []
+    for one in y:
+        one.backward(retain_graph=True)
+        rows.append(leaf.grad)
+    return torch.stack(rows)
+
+
 @jacobian_rows.mistake("C11")
 def all_rows_alike(f, x):
     """All your rows are equal to the last one: the same .grad was kept each time and zeroed in place. Keep a copy."""
@@ -150,7 +162,9 @@ def _structure(number, name, title, signature, cases, want, minutes, hints):
     def key(ask):
         with ask.part("every entry, for several sizes", 3):
             for args in cases(ask.rng):
-                ask(*args).equals(want(*args), "the entry of J")
+                answer = ask(*args).equals(want(*args), "the entry of J")
+                if getattr(answer.value, "dtype", "") == "float32":
+                    ask.advise("The docstring asks for float64, and your tensor is float32: pass dtype=torch.float64.")
 
     key.__name__, key.__doc__ = name, title
     return lesson.exercise(
@@ -231,14 +245,10 @@ _wrong_structure(jac_mean, "flat", "The numbers are right, but a Jacobian has tw
 _wrong_structure(jac_mean, "diagonal", "You divided the identity by n: that would be n outputs. The mean is one.",
                  lambda n: _eye(n) / n)
 
-def _shuffled(rng, n):
-    """n numbers in an order that is not undone by the same shuffle again, so that a transpose shows."""
-    return np.roll(np.sort(point(rng, n)), rng.choice((1, -1)))
-
 
 jac_sort = _structure(
     "5.3e", "jac_sort", "Structure: sorting", "(x: Tensor[n]) -> Tensor[n, n]",
-    lambda rng: [(_shuffled(rng, n),) for n in (4, 3, 5)], lambda x: np.eye(len(x))[np.argsort(x)], 5,
+    lambda rng: [(unsorted_point(rng, n),) for n in (4, 3, 5)], lambda x: np.eye(len(x))[np.argsort(x)], 5,
     (DRAW, "Sorting moves entries around and changes none. Output 0 is the smallest input: where does it stand?",
      "torch.eye(n)[x.argsort()]: row i has its 1 where the i-th smallest entry stands."),
 )
@@ -388,7 +398,7 @@ def is_coupled(ask):
 
 def _says(answer, want):
     value = answer.value
-    said = bool(value.numbers) if hasattr(value, "numbers") and value.numbers.shape == () else value
+    said = bool(value.numbers) if getattr(value, "dtype", "") == "bool" and value.numbers.shape == () else value
     answer.holds(isinstance(said, bool), "True or False", layer=Layer.TYPE)
     answer.holds(said is want, "True where the rows touch and False where they don't", f"you said {said}", layer=Layer.VALUE)
 
@@ -414,7 +424,15 @@ def answers_swapped(f, X):
     return not _mixes(f, X)
 
 
-@is_coupled.mistake("last-row")
+@is_coupled.mistake("own-row")
+def own_row_included(f, X):
+    """You say that rows always touch. Row i of the result depends on row i of X, of course: look at the other rows only."""
+    leaf = _leaf(X)
+    Y = f(leaf)
+    return bool(torch.autograd.grad(Y[0].sum(), leaf)[0].abs().max() > 0)
+
+
+@is_coupled.mistake("first-row")
 def only_the_first_row(f, X):
     """You looked at the first row of the result only. In a running sum the first row uses nothing but itself, and the others
     do not."""
@@ -448,6 +466,7 @@ def chain_jacobian(ask):
             answer = ask(Js, Recipe("counted-matmul", (), "a matmul that counts"))
             answer.equals(_product(Js), "the entry of the product")
             work = sum(rows * cols for rows, cols in zip(sizes[1:], sizes[2:], strict=False))
+            work += sizes[1]  # a fold may begin with the 1 × 1 identity
             answer.holds(answer.reply.calls > 0, "all products through matmul", layer=Layer.METHOD)
             answer.holds(answer.reply.tracked <= work, f"at most {work} multiplications",
                          f"you needed {answer.reply.tracked} multiplications", layer=Layer.METHOD)
@@ -557,16 +576,26 @@ def gradient_times_v(f, x, v):
 @hvp_at.mistake("diagonal")
 def diagonal_only(f, x, v):
     """Only the diagonal of the Hessian is there. The mixed derivatives count, too."""
+    if len(x) > 100:  # the second derivatives of the large case by each input, as in _large_hvp
+        t = torch.tanh(x)
+        return (-2 * t * (1 - t**2) * x.roll(1) + 1.2 * x**2) * v
     leaf, g = _gradient(f, x, create_graph=True)
-    if len(x) > 100:
-        return torch.autograd.grad(g @ v, leaf)[0] * 0
     rows = torch.stack([torch.autograd.grad(one, leaf, retain_graph=True)[0] for one in g])
     return rows.diagonal() * v
 
 
+@hvp_at.mistake("D3")
+def row_sums_times_v(f, x, v):
+    """You walked back from the sum of the gradient and multiplied with v afterwards. v must weigh the gradient before the
+    second walk."""
+    leaf, g = _gradient(f, x, create_graph=True)
+    return torch.autograd.grad(g.sum(), leaf)[0] * v
+
+
 @hvp_at.mistake("no-create-graph")
 def gradient_without_graph(f, x, v):
-    """The first gradient was taken without create_graph=True, so it cannot be differentiated again."""
+    """What you differentiate has no history. A gradient gets one only with create_graph=True, and x must be tracked before f
+    is called."""
     leaf, g = _gradient(f, x)
     return torch.autograd.grad(g @ v, leaf)[0]
 
@@ -589,7 +618,7 @@ def outer_product(f, x, v):
 
 RIGHT_BACKWARDS = ("sine", "square", "softplus-sum", "cumsum", "product", "scaled")
 CURVED = ("sine", "square", "scaled")  # with several outputs and no constant slope, so that every fault shows
-PLANTED = ("doubled", "negated", "upstream-ignored", "at-wrong-place", "one-entry", "shape")
+PLANTED = ("doubled", "negated", "upstream-ignored", "at-wrong-place", "one-entry", "shape", "dtype")
 
 
 @lesson.exercise(
@@ -609,22 +638,32 @@ def my_gradcheck(ask):
         for name in RIGHT_BACKWARDS:
             _verdict(ask(*_checked(ask.rng, name, None)), True)
         _verdict(ask(*_checked(ask.rng, "sine", "doubled")), False)
-    with ask.part("six planted faults are caught", 2):
+    with ask.part("seven planted faults are caught", 2):
         for i, fault in enumerate(PLANTED):
             _verdict(ask(*_checked(ask.rng, CURVED[i % len(CURVED)], fault)), False)
-        _verdict(ask(*_checked(ask.rng, "square", None)), True)
+        answer = ask(*_checked(ask.rng, "square", None))
+        _verdict(answer, True)
+        _error(answer, lambda error: error < 0.01, "an error of nearly 0 for this right backward")
     with ask.part("float32 gets tolerances of its own, and the worst entry is named", 2):
         f, backward, at = _checked(ask.rng, "sine", None)
         _verdict(ask(f, backward, at.astype(np.float32)), True)
         f, backward, at = _checked(ask.rng, "square", "one-entry")
         answer = ask(f, backward, at)
         _verdict(answer, False)
-        value = answer.value if isinstance(answer.value, dict) else {}
-        answer.holds(_index(value.get("worst")) == 1, 'the index of the worst entry under "worst"',
-                     f"your worst is {value.get('worst')!r}")
+        _error(answer, lambda error: error > 0.01, "an error that shows: one entry is half too large")
+        worst = _single(answer.value.get("worst")) if isinstance(answer.value, dict) else None
+        answer.holds(worst == 1, 'the index of the entry that is off, under "worst"', f"your worst is {show(worst)}")
 
 
-def _index(value):
+def _error(answer, holds, wanted):
+    """What stands under "max_rel_error" is a number of which this holds."""
+    error = _single(answer.value.get("max_rel_error")) if isinstance(answer.value, dict) else None
+    right = isinstance(error, float | int) and not isinstance(error, bool) and holds(error)
+    answer.holds(right, f'{wanted}, under "max_rel_error"', f"your max_rel_error is {show(error)}")
+
+
+def _single(value):
+    """The number in a tensor, list or tuple of one."""
     if hasattr(value, "numbers"):
         value = value.numbers.ravel().tolist()
     if isinstance(value, list | tuple) and len(value) == 1:
@@ -663,30 +702,52 @@ def _gradchecked(f, backward, x, weigh, eps=None, rtol=None, small=1e-8):
     return {"ok": bool(error.max() <= rtol), "max_rel_error": error.max().item(), "worst": int(error.argmax())}
 
 
+def _misjudges(*faults, all_ok=None):
+    """Recognises answers whose `ok` is wrong for backwards with one of these faults and right for all others.
+
+    The errors depend on the weights that were chosen. "float32" stands for a right backward in float32.
+    """
+
+    def recognise(transcript):
+        asked, wrong = [], set()
+        for _, (_, backward, at), reply in transcript:
+            fault = backward.data[1]
+            said = reply.value.get("ok") if isinstance(reply.value, dict) else None
+            said = bool(said.numbers) if hasattr(said, "numbers") else said
+            if not isinstance(said, bool):
+                return False
+            asked.append(said)
+            if said is not (fault == "none"):
+                wrong.add("float32" if at.dtype == np.float32 else fault)
+        return set(asked) == {all_ok} if all_ok is not None else wrong == set(faults)
+
+    return recognise
+
+
 def _random_weights(y):
     return torch.linspace(0.6, 1.9, y.numel(), dtype=y.dtype).reshape(y.shape) * (-1) ** torch.arange(y.numel()).reshape(y.shape)
 
 
-@my_gradcheck.mistake("D10")
+@my_gradcheck.mistake("D10", recognise=_misjudges("upstream-ignored"))
 def ones_as_upstream(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     """You test with weights of one. A backward that ignores what arrives passes that test: use weights that differ."""
     return _gradchecked(f, backward, x, torch.ones_like)
 
 
-@my_gradcheck.mistake("E13")
+@my_gradcheck.mistake("E13", recognise=_misjudges("float32"))
 def same_tolerance_for_float32(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     """A right backward fails in float32: a difference with eps = 1e-6 has no digits left there. Choose eps and tolerance by
     dtype."""
     return _gradchecked(f, backward, x, _random_weights, eps=eps, rtol=rtol)
 
 
-@my_gradcheck.mistake("always-ok")
+@my_gradcheck.mistake("always-ok", recognise=_misjudges(all_ok=True))
 def always_ok(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     """Everything passes, the planted faults as well: compare with a difference quotient."""
     return {**_gradchecked(f, backward, x, _random_weights), "ok": True}
 
 
-@my_gradcheck.mistake("shape-ignored")
+@my_gradcheck.mistake("shape-ignored", recognise=_misjudges("shape"))
 def broadcasts(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     """A gradient of the wrong shape passes, because it is stretched when you compare. Compare the shapes first."""
     def reshaped(g, x):
@@ -694,6 +755,20 @@ def broadcasts(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
         return claimed.reshape(x.shape) if claimed.numel() == x.numel() else claimed
 
     return _gradchecked(f, reshaped, x, _random_weights)
+
+
+@my_gradcheck.mistake("dtype-ignored", recognise=_misjudges("dtype"))
+def converts(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
+    """A gradient of another dtype than x passes: its digits are few, but the comparison converts it. Compare the dtypes
+    first."""
+    return _gradchecked(f, lambda g, x: backward(g, x).to(x.dtype), x, _random_weights)
+
+
+@my_gradcheck.mistake("never-ok", recognise=_misjudges(all_ok=False))
+def never_ok(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
+    """Right backwards never pass. A difference quotient is never exact: allow for rounding, and check that it divides by twice
+    the step."""
+    return {**_gradchecked(f, backward, x, _random_weights), "ok": False}
 
 
 # --- 5.9 -------------------------------------------------------------------------------------------------------------
@@ -759,7 +834,7 @@ def first_derivative_only(f, a):
 
 @fix_second_derivative.mistake("no-create-graph")
 def first_without_graph(f, a):
-    """The first derivative came back without a graph: pass create_graph=True."""
+    """What you differentiate has no history. The first derivative gets one only with create_graph=True."""
     at = _tracked(a)
     (first,) = torch.autograd.grad(f(at), at)
     return torch.autograd.grad(first, at)[0]

@@ -9,10 +9,14 @@ To add a lesson, write lesson_NN.py beside this file. tests/test_keys.py asks ev
     @bank.honest("weighted_grad")  # a right answer in the eyes of a teacher: at least three styles for each function
     def by_backward(f, x, v): ...
 
-    @bank.slip("weighted_grad", "the weighted gradient is larger")  # a wrong answer that no mistake of the key covers,
-    def weights_forgotten(f, x, v): ...                             # and what the verdict must say about it
+    @bank.slip("weighted_grad", "is larger")  # a wrong answer that no mistake of the key covers; its verdict says this
+    def weights_doubled(f, x, v): ...
+
+    @bank.slip("weighted_grad", "nothing was weighted", named="D2")  # a listed mistake, written in another way
+    def weights_forgotten(f, x, v): ...
 
     bank.value("order_of_lines", ["B", "A"])  # a right answer where the answer is a value
+    bank.loose = {"a_gap": "why its right answers may have any size, so that twice a right one is as right"}
     bank.hide("weighted_grad", r"return v @ ")  # what none of its hints may contain
     bank.computed = {"04-sum": lambda: after("x = torch.ones(3)").x.sum().item()}  # quiz answers, computed
     bank.told = {"04-why": "it asks for a word"}  # quiz answers that cannot be computed, and why
@@ -39,8 +43,8 @@ class Bank:
         self.lesson, self.seeds = lesson, seeds
         self.answers = []  # pytest.param(name of the exercise, right function)
         self.values = []  # the same for values
-        self.slips = []  # pytest.param(name of the exercise, wrong function, words)
-        self.hidden, self.computed, self.told = {}, {}, {}
+        self.slips = []  # pytest.param(name of the exercise, wrong function, words, id of the mistake or "")
+        self.hidden, self.computed, self.told, self.loose = {}, {}, {}, {}
 
     def honest(self, name):
         """Decorator: this is a right answer to the exercise."""
@@ -51,11 +55,11 @@ class Bank:
 
         return add
 
-    def slip(self, name, words):
-        """Decorator: a wrong answer that is none of the listed mistakes; its verdict contains these words."""
+    def slip(self, name, words, named=""):
+        """Decorator: a wrong answer whose verdict contains these words and names this mistake, by default none."""
 
         def add(answer):
-            self.slips.append(pytest.param(name, answer, words, id=f"{name}-{answer.__name__}"))
+            self.slips.append(pytest.param(name, answer, words, named, id=f"{name}-{answer.__name__}"))
             return answer
 
         return add

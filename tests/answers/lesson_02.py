@@ -161,6 +161,12 @@ def forward_differences(f, u, v):
     return (f(u + h, v) - f(u, v)) / h, (f(u, v + h) - f(u, v)) / h
 
 
+@bank.slip("partials_at", "backward runs twice on the same leaves", named="C1")
+def central_differences_over_h(f, u, v):
+    h = 1e-5
+    return (f(u + h, v) - f(u - h, v)) / h, (f(u, v + h) - f(u, v - h)) / h
+
+
 @bank.slip("partials_at", "not connected to anything that tracks")
 def flags_forgotten(f, u, v):
     a, b = torch.tensor(u), torch.tensor(v)
@@ -387,7 +393,7 @@ def numpy_at_the_end(f, x, d):
     return np.dot(gradient(f, x).numpy(), d.numpy()) / np.linalg.norm(d.numpy())
 
 
-@bank.slip("directional_slope", "a number")
+@bank.slip("directional_slope", "a number", named="entrywise")
 def entry_by_entry(f, x, d):
     return gradient(f, x) * d / d.norm()
 
@@ -397,12 +403,12 @@ def divided_by_the_sum(f, x, d):
     return gradient(f, x) @ d / d.abs().sum()
 
 
-@bank.slip("directional_slope", "the slope along d")
+@bank.slip("directional_slope", "the slope along d", named="steepest")
 def length_of_the_gradient(f, x, d):
     return gradient(f, x).norm()
 
 
-@bank.slip("directional_slope", "the slope along d")
+@bank.slip("directional_slope", "the slope along d", named="sign-lost")
 def size_of_the_slope(f, x, d):
     return gradient_times_unit(f, x, d).abs()
 
@@ -505,7 +511,7 @@ def diagonal_only(A, x):
     return 2 * A.diagonal() * x
 
 
-@bank.slip("grad_quadratic", "shape")
+@bank.slip("grad_quadratic", "shape", named="hessian")
 def hessian_instead(A, x):
     return A + A.T
 
@@ -609,7 +615,7 @@ def first_axis_always(g, shape):
     return g.sum(0)
 
 
-@bank.slip("unbroadcast", "shape")
+@bank.slip("unbroadcast", "shape", named="keepdim")
 def ones_dropped(g, shape):
     axes = [i for i in range(-1, -1 - len(shape), -1) if shape[i] == 1] + list(range(g.ndim - len(shape)))
     return g.sum(dim=axes) if axes else g
@@ -703,6 +709,23 @@ def func_grad_of_both(x):
 @bank.honest("total_vs_partial")
 def by_hand(x):
     return x**2, 3 * x**2
+
+
+@bank.slip("total_vs_partial", "Clear it", named="C1")
+def leaf_not_cleared(x):
+    x = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    y = x**2
+    (x * y.detach()).backward()
+    direct = x.grad.item()
+    (x * y).backward()
+    return direct, x.grad.item()
+
+
+@bank.slip("total_vs_partial", "y held, x moving", named="other-held")
+def x_held_instead_of_y(x):
+    x = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    y = x**2
+    return grad(x.detach() * y, x, retain_graph=True)[0].item(), grad(x * y, x)[0].item()
 
 
 @bank.slip("total_vs_partial", "something is None here")
@@ -831,6 +854,14 @@ def definite_by_cholesky(f, p):
     if torch.func.grad(f)(p).norm() > 1e-4:
         return "Not critical"
     return "Min" if definite(H) else "Max" if definite(-H) else "Saddle"
+
+
+@bank.slip("classify_critical", "both signs", named="trace")
+def trace_decides(f, p):
+    curvature = torch.autograd.functional.hessian(f, p).diagonal().sum()
+    if gradient(f, p).norm() > 1e-4:
+        return "not critical"
+    return "max" if curvature < 0 else "min"
 
 
 @bank.slip("classify_critical", "one of")

@@ -94,19 +94,19 @@ def autograd_through_the_chain(fs, dfs, x):
     return leaf.grad.numpy()
 
 
-@bank.slip("chain_slope", "the slope of the chain")
+@bank.slip("chain_slope", "the slope of the chain", named="innermost-only")
 def innermost_only(fs, dfs, x):
     return dfs[0](x)
 
 
-@bank.slip("chain_slope", "the slope of the chain")
+@bank.slip("chain_slope", "the slope of the chain", named="A1")
 def value_of_the_chain(fs, dfs, x):
     for f in fs:
         x = f(x)
     return x
 
 
-@bank.slip("chain_slope", "the slope of the chain")
+@bank.slip("chain_slope", "the slope of the chain", named="moved-too-early")
 def value_moved_too_early(fs, dfs, x):
     slope = 1.0
     for f, df in zip(fs, dfs, strict=True):
@@ -178,7 +178,7 @@ def y_left_out(x):
     return {"a": x**2, "b": math.sin(x**2)}
 
 
-@bank.slip("forward_table", "entry 'a'")
+@bank.slip("forward_table", "entry 'a'", named="doubled")
 def doubled_instead_of_squared(x):
     a = 2 * x
     return {"a": a, "b": math.sin(a), "y": x * math.sin(a)}
@@ -270,7 +270,7 @@ def upstream_of_b_forgotten(x):
     return {"y": 1.0, "b": math.sin(a), "a": math.sin(a) * math.cos(a), "x": math.sin(a)}
 
 
-@bank.slip("backward_table", "the slope of y by 'a' is")
+@bank.slip("backward_table", "the slope of y by 'a' is", named="sign-of-sine")
 def sign_of_the_cosine(x):
     a = x**2
     da = -x * math.cos(a)
@@ -294,7 +294,7 @@ def table_printed(x):
     print(node_by_node(x))
 
 
-@bank.slip("backward_table", "is None here")
+@bank.slip("backward_table", "keep no gradient", named="B8")
 def middle_gradients_without_retain(x):
     x = leaf_at(x)
     a = x**2
@@ -633,11 +633,21 @@ def prints_and_reads_all(x):
 
 
 @bank.honest("intermediate_grads")
+def tracked_number_printed(x):
+    x = leaf_at(x)
+    a = x**2
+    b = a.sin()
+    y = x * b
+    print(float(y))  # warns, but not about .grad
+    return dict(zip("ab", grad(y, (a, b)), strict=True))
+
+
+@bank.honest("intermediate_grads")
 def by_hand(x):
     return {"a": x * math.cos(x**2), "b": x}
 
 
-@bank.slip("intermediate_grads", "is None here")
+@bank.slip("intermediate_grads", "keep no gradient", named="B9")
 def retained_too_late(x):
     x = leaf_at(x)
     a = x**2
@@ -669,6 +679,12 @@ def slope_of_b_by_a(x):
     (da,) = grad(b, a, retain_graph=True)
     (db,) = grad(b, x)
     return {"a": da.item(), "b": db.item()}
+
+
+@bank.slip("intermediate_grads", "under each other's name", named="swapped")
+def wrong_names(x):
+    found = by_hand(x)
+    return {"a": found["b"], "b": found["a"]}
 
 
 @bank.slip("intermediate_grads", "a dict")
@@ -750,6 +766,11 @@ def custom_function(kept, stopped, x):
     return kept(x) * Stop.apply(stopped(x))
 
 
+@bank.slip("stop_path", "Nothing flows back at all", named="C16")
+def float_returned(kept, stopped, x):
+    return (kept(x) * stopped(x).detach()).item()
+
+
 @bank.slip("stop_path", "the product is")
 def sum_instead_of_product(kept, stopped, x):
     return kept(x) + stopped(x).detach()
@@ -765,7 +786,7 @@ def slope_of_the_wrong_kind(kept, stopped, x):
     return (kept(x) * stopped(x).detach()) * 0.5 + (kept(x) * stopped(x)).detach() * 0.5
 
 
-@bank.slip("stop_path", "the product is")
+@bank.slip("stop_path", "the product is", named="gradient-returned")
 def gradient_returned(kept, stopped, x):
     return grad(kept(x) * stopped(x).detach(), x, create_graph=True)[0]
 
@@ -937,7 +958,7 @@ def parents_of_the_root_only(root, parents):
     return [*dict.fromkeys(parents.get(root, [])), root]
 
 
-@bank.slip("topo_order", "every node that the root depends on")
+@bank.slip("topo_order", "belongs into the list all the same", named="inputs-missing")
 def keys_only(root, parents):
     return [node for node in kahn(root, parents) if node in parents]
 
@@ -958,7 +979,7 @@ def other_exception_for_a_circle(root, parents):
         raise RuntimeError("circle") from None
 
 
-@bank.slip("topo_order", "y last")
+@bank.slip("topo_order", "y is missing in your list")
 def root_left_out(root, parents):
     return kahn(root, parents)[:-1]
 
@@ -1042,7 +1063,7 @@ def expm1_and_pieces(x):
     return (torch.exp(x) * x * x).sum() + (x * x).sum() + 2 * x.sum()
 
 
-@bank.slip("fix_saved_values", "the value")
+@bank.slip("fix_saved_values", "the value", named="one-lost")
 def one_forgotten(x):
     return (torch.exp(x) * (x * x) + 2 * x).sum()
 
@@ -1066,7 +1087,15 @@ def in_place_on_the_leaf(x):
     return (e * s + x).sum()
 
 
-@bank.slip("fix_saved_values", "the gradient")
+@bank.slip("fix_saved_values", "Make a new tensor", named="B14-untracked")
+def in_place_under_no_grad(x):
+    e, s = x.exp() + 1, x**2
+    with torch.no_grad():
+        x *= 2
+    return (e * s).sum() + x.sum()
+
+
+@bank.slip("fix_saved_values", "the gradient", named="put-back")
 def edit_undone_at_the_end(x):
     e = torch.exp(x) + 1.0
     s = x * x

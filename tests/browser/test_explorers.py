@@ -3,23 +3,84 @@
 import nbformat
 import pytest
 
+from course_lib.explore_04 import _riddle
+
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-CELLS = (
-    "from course_lib.explore import derivative_detective, shape_lens, tangent_zoom",
-    "tangent_zoom()",
-    "derivative_detective()",
-    "shape_lens()",
-    "from course_lib.plots import plot_with_derivative\nimport torch\nplot_with_derivative(torch.sin, at=(0.7, -1.3))",
-)
-ZOOM, DETECTIVE, LENS, PLOT = 1, 2, 3, 4
+FILMSTRIP = """
+from course_lib import theme
+from course_lib.live import Filmstrip, Scene, Slider
+made = theme.figure()
+ax = made.axes[0]
+ax.set(xlim=(-3, 3), ylim=(0, 9))
+point = ax.plot([0], [0], **theme.POINT)[0]
+def move(x):
+    point.set_data([x], [x * x])
+    return f"At x = {x:g} the height is {x * x:g}."
+Filmstrip(Scene(figure=made, movers=[point], update=move), play=True, x=Slider(-3, 3, 1 / 8, 0.5))
+"""
+CELLS = {
+    "import": "from course_lib.explore import *",
+    "zoom": "tangent_zoom()",
+    "detective": "derivative_detective()",
+    "lens": "shape_lens()",
+    "plot": "from course_lib.plots import plot_with_derivative\nimport torch\n"
+            "plot_with_derivative(torch.sin, at=(0.7, -1.3))",
+    "compass": "compass_on_a_hill()",
+    "mixer": "cotangent_mixer()",
+    "hidden": "cotangent_mixer(hidden=True)",
+    "detector": "sum_trick_lie_detector()",
+    "microscope": "jacobian_microscope()",
+    "ribbons": "ribbon_view()",
+    "seesaw": "softmax_seesaw()",
+    "depth": "depth_dial()",
+    "rate": "learning_rate_dial()",
+    "upstream": "upstream_dial()",
+    "film": FILMSTRIP,
+}
+EXPLORERS = [name for name in CELLS if name not in ("import", "plot", "film")]
+WITH_SLIDERS = [name for name in EXPLORERS if name not in ("lens", "detector")]
+
+RIGHT, LEFT = "ArrowRight", "ArrowLeft"
+J = str(_riddle("1").tolist())
+LAYERS = {"tanh": "tells the truth", "softmax": "lies", "cumsum": "lies", "batch-norm (train)": "lies",
+          "batch-norm (eval)": "tells the truth", "sort": "lies"}
+# The keys that do a task: (role, which of that role, keys or text), and what the tasks say then.
+# A key may be followed by ×n; a text is typed and entered.
+WAYS = {
+    "zoom": ([("slider", 2, "End"), ("slider", 2, f"{LEFT}×9")], "✓ float32"),
+    "detective": ([("slider", 0, LEFT), ("slider", 2, RIGHT), ("slider", 4, LEFT)], "✓ Give all five"),
+    "lens": ([("textbox", 2, "=(5, 3)")], "✓ Predict the result"),
+    "compass": ([("slider", 2, f"{RIGHT}×34")], "✓ Find the direction with the steepest"),
+    "mixer": ([("slider", 0, f"{LEFT}×8"), ("slider", 1, f"{RIGHT}×8")], "✓ Let vᵀJ show row 1"),
+    "hidden": (
+        [("button", "backward", "Enter"), ("slider", 0, f"{LEFT}×8"), ("slider", 1, f"{RIGHT}×8"),
+         ("button", "backward", "Space"), ("slider", 1, f"{LEFT}×8"), ("slider", 2, f"{RIGHT}×8"),
+         ("button", "backward", "Enter"), ("textbox", "J =", f"={J}")], "✓ Find J",
+    ),
+    "detector": (
+        [step for name, layer in LAYERS.items() for step in (("button", name, "Enter"), ("button", layer, "Space"))],
+        "✓ Say rightly",
+    ),
+    "microscope": ([("slider", 2, "Home")], "✓ Shrink it"),
+    "ribbons": ([("slider", 0, "Home"), ("button", "sort", "Enter")], "(3 to go)"),
+    "seesaw": (
+        [("slider", 0, "End"), ("slider", 1, "End"), ("slider", 2, "Home"), ("slider", 3, "Home"),
+         ("button", "falls", "Enter")], "✓ At temperature 1",
+    ),
+    "depth": ([("slider", 0, "End"), ("slider", 1, f"{RIGHT}×7")], "✓ relu"),
+    "rate": ([("slider", 0, f"{RIGHT}×27")], "✓ Set the largest"),
+    "upstream": (
+        [("button", ("C", 0), "Enter"), ("slider", 0, f"{RIGHT}×3"), ("button", ("C", 1), "Enter")], "✓ Which of",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
 def lab(shared_page, workspace, open_notebook, run_all):
     """A page with a notebook that has been run and shows every explorer."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [nbformat.v4.new_code_cell(cell, id=f"c{i}") for i, cell in enumerate(CELLS)]
+    cells = [nbformat.v4.new_code_cell(cell, id=f"c{i}") for i, cell in enumerate(CELLS.values())]
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     nbformat.write(notebook, workspace / "explorers.ipynb")
     open_notebook(shared_page, "explorers.ipynb")
@@ -27,8 +88,8 @@ def lab(shared_page, workspace, open_notebook, run_all):
     return shared_page
 
 
-def output(page, cell):
-    found = page.locator(".jp-NotebookPanel .jp-Cell").nth(cell).locator(".jp-Cell-outputArea")
+def output(page, name):
+    found = page.locator(".jp-NotebookPanel .jp-Cell").nth(list(CELLS).index(name)).locator(".jp-Cell-outputArea")
     found.scroll_into_view_if_needed()
     found.wait_for()
     return found
@@ -38,8 +99,24 @@ def sentence(view):
     return view.locator(".course-sentence").inner_text()
 
 
+def tasks(view):
+    return view.locator(".course-tasks").inner_text()
+
+
 def picture(view):
     return view.locator("svg[role=img]")
+
+
+def settle(page, view):
+    """Wait until picture and sentence agree and no message is on its way."""
+    page.wait_for_function(
+        """node => {
+            const text = node.querySelector('.course-sentence').innerText.replace(/\\s+/g, ' ').trim()
+            const name = node.querySelector('svg[role=img]').getAttribute('aria-label').replace(/\\s+/g, ' ').trim()
+            return text === name
+        }""",
+        arg=view.element_handle(),
+    )
 
 
 def press(page, handle, key, view):
@@ -51,47 +128,81 @@ def press(page, handle, key, view):
     )
 
 
-@pytest.mark.parametrize("cell, handle", [(ZOOM, 0), (ZOOM, 2), (DETECTIVE, 1)])
-def test_a_key_on_a_slider_moves_picture_and_sentence(lab, cell, handle):
-    view = output(lab, cell)
-    before, drawn = sentence(view), picture(view).inner_html()
-    slider = view.get_by_role("slider").nth(handle)
-    slider.focus()
-    at = slider.get_attribute("aria-valuenow")
-    press(lab, slider, "ArrowRight", view)
-    assert slider.get_attribute("aria-valuenow") != at
-    assert sentence(view) != before
+def control(view, role, which):
+    found = view.get_by_role(role)
+    if isinstance(which, str):
+        return (found.filter(has_text=which) if role == "button" else view.get_by_label(which, exact=True)).first
+    if isinstance(which, tuple):
+        return view.get_by_role(role, name=which[0], exact=True).nth(which[1])
+    return found.nth(which)
+
+
+def follow(page, view, steps):
+    for role, which, keys in steps:
+        handle = control(view, role, which)
+        handle.focus()
+        if keys.startswith("="):
+            page.keyboard.press("Control+A")
+            page.keyboard.type(keys[1:])
+            keys = "Enter"
+        key, _, times = keys.partition("×")
+        for _ in range(int(times or 1)):
+            page.keyboard.press(key)
+            page.wait_for_timeout(25)  # as fast as a person holds a key
+        settle(page, view)
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_task_can_be_done_by_keys_alone_and_the_page_stays_where_it_is(lab, name):
+    view, (steps, wanted) = output(lab, name), WAYS[name]
+    assert wanted not in tasks(view)
+    height, drawn = view.bounding_box()["height"], picture(view).inner_html()
+    heights = {height}
+    for step in steps:
+        follow(lab, view, [step])
+        heights.add(view.bounding_box()["height"])
+    view.locator(".course-tasks", has_text=wanted).wait_for(timeout=10_000)
     assert picture(view).inner_html() != drawn
     assert picture(view).get_attribute("aria-label") == sentence(view)
+    assert len(heights) == 1, f"the output jumps: {heights}"
 
 
-@pytest.mark.parametrize("cell", [ZOOM, DETECTIVE])
-def test_the_page_stays_where_it_is_while_a_slider_moves(lab, cell):
-    view = output(lab, cell)
-    slider = view.get_by_role("slider").first
+@pytest.mark.parametrize("width", [1280, 800])
+@pytest.mark.parametrize("name", WITH_SLIDERS)
+def test_sliders_move_the_picture_without_a_jump_on_wide_and_narrow_pages(lab, name, width):
+    lab.set_viewport_size({"width": width, "height": 900})
+    view = output(lab, name)
+    slider = view.get_by_role("slider").last
+    slider.press("Home")
+    lab.wait_for_timeout(300)  # it may have been there
     heights = {view.bounding_box()["height"]}
-    for key in ("ArrowRight", "PageUp", "Home", "End", "ArrowLeft"):
-        press(lab, slider, key, view)
+    for key in ("ArrowRight", "End", "ArrowLeft", "Home"):
+        drawn = picture(view).inner_html()
+        slider.press(key)
+        changed = "([node, drawn]) => node.querySelector('svg[role=img]').innerHTML !== drawn"
+        lab.wait_for_function(changed, arg=[view.element_handle(), drawn])
+        settle(lab, view)
         heights.add(view.bounding_box()["height"])
-    assert len(heights) == 1
+    assert len(heights) == 1, f"the output jumps: {heights}"
+    room = view.bounding_box()
+    for svg in view.locator("svg").all():
+        box = svg.bounding_box()
+        assert box["x"] + box["width"] <= room["x"] + room["width"] + 1, "the picture sticks out"
+    assert view.evaluate("node => node.scrollWidth <= node.clientWidth + 1"), "something sticks out"
+    lab.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_the_zoom_task_can_be_done_by_keyboard_and_says_so(lab):
-    view = output(lab, ZOOM)
-    tasks = view.locator(".course-tasks > div")
-    assert tasks.nth(0).inner_text().startswith("○")
-    step = view.get_by_role("slider").nth(2)
-    press(lab, step, "End", view)
-    for _ in range(9):  # four stops per decade: from 1 to about 6e-3
-        press(lab, step, "ArrowLeft", view)
-    assert "h = 5.6e-3 in float32" in sentence(view)
-    assert tasks.nth(0).inner_text().startswith("✓")
-    assert tasks.nth(1).inner_text().startswith("○")
+def test_page_keys_take_larger_steps(lab):
+    view = output(lab, "compass")
+    slider = view.get_by_role("slider").nth(2)
+    slider.focus()
+    at = float(slider.get_attribute("aria-valuenow"))
+    press(lab, slider, "PageDown" if at > 0 else "PageUp", view)
+    assert abs(at - float(slider.get_attribute("aria-valuenow"))) >= 5
 
 
-def test_the_lens_shows_its_result_only_after_a_prediction(lab):
-    view = output(lab, LENS)
-    assert "predict" in sentence(view) and "has shape" not in sentence(view)
+def test_the_lens_hides_its_result_when_a_shape_changes(lab):
+    view = output(lab, "lens")
     guess = view.get_by_role("textbox").nth(2)
     guess.fill("(3, 5)")
     press(lab, guess, "Enter", view)
@@ -104,7 +215,7 @@ def test_the_lens_shows_its_result_only_after_a_prediction(lab):
 
 
 def test_a_typing_error_is_one_sentence_and_the_lens_goes_on(lab):
-    view = output(lab, LENS)
+    view = output(lab, "lens")
     shape = view.get_by_role("textbox").nth(0)
     shape.fill("(5; 3)")
     press(lab, shape, "Enter", view)
@@ -115,15 +226,54 @@ def test_a_typing_error_is_one_sentence_and_the_lens_goes_on(lab):
 
 
 def test_a_plot_stands_with_its_sentence_below(lab):
-    view = output(lab, PLOT)
+    view = output(lab, "plot")
     assert view.locator("img").bounding_box()["width"] == pytest.approx(576, abs=2)
     assert "the slope 0.765" in view.inner_text()
 
 
-def test_the_picture_is_inked_for_a_dark_page(lab):
-    view = output(lab, ZOOM)
-    assert "currentColor" in view.locator("svg").first.inner_html().replace("currentcolor", "currentColor")
-    assert "<style" not in view.locator("svg").first.inner_html()
+def contrast(page, view):
+    """The least contrast between a text of the pictures, or of the sentence, and the page behind it."""
+    return page.evaluate(
+        """node => {
+            const light = rgb => {
+                const part = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4
+                const [r, g, b] = rgb.match(/[\\d.]+/g).map(c => part(c / 255))
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b
+            }
+            const behind = light(getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor)
+            const seen = [...node.querySelectorAll('svg text')].filter(text => text.textContent.trim())
+                .map(text => light(getComputedStyle(text).fill))
+            seen.push(light(getComputedStyle(node.querySelector('.course-sentence')).color))
+            return Math.min(...seen.map(l => (Math.max(l, behind) + 0.05) / (Math.min(l, behind) + 0.05)))
+        }""",
+        view.element_handle(),
+    )
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_every_text_of_every_picture_is_readable_in_both_themes(lab, theme):
+    lab.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    lab.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+    lab.wait_for_timeout(300)
+    assert {name: contrast(lab, output(lab, name)) for name in EXPLORERS if contrast(lab, output(lab, name)) < 3} == {}
+
+
+def test_a_filmstrip_moves_on_when_its_kernel_is_gone(lab):
+    """Last: the kernel of the page does not come back."""
+    view = output(lab, "film")
+    slider = view.get_by_role("slider").first
+    slider.focus()
+    press(lab, slider, RIGHT, view)
+    assert sentence(view) == "At x = 0.625 the height is 0.390625."
+    lab.evaluate("() => window.jupyterapp.shell.currentWidget.context.sessionContext.shutdown()")
+    lab.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel")
+    height, drawn = view.bounding_box()["height"], picture(view).inner_html()
+    press(lab, slider, RIGHT, view)
+    assert sentence(view) == "At x = 0.75 the height is 0.5625." and picture(view).inner_html() != drawn
+    press(lab, slider, "End", view)
+    assert sentence(view) == "At x = 3 the height is 9."
+    assert view.bounding_box()["height"] == height
+    assert picture(view).get_attribute("aria-label") == sentence(view)
 
 
 def test_no_script_of_the_page_failed(lab):

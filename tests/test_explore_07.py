@@ -1,0 +1,72 @@
+"""The dial walks as the closed form says, and its tasks are at 2/λmax and 1/λmax."""
+
+import numpy as np
+import pytest
+
+from course_lib.explore_07 import START, descend, learning_rate_dial
+
+
+def line(explorer, axes, label):
+    ax = explorer.scene.figure.axes[axes]
+    return np.array(next(one for one in ax.lines if one.get_label() == label).get_data())
+
+
+@pytest.mark.parametrize("lr, curvature", [(0.1, (1, 4)), (0.6, (3, 0.5)), (0, (1, 1))])
+def test_each_coordinate_shrinks_by_its_own_factor(lr, curvature):
+    path, losses = descend(lr, np.array(curvature, dtype=float))
+    factors = 1 - lr * np.array(curvature)
+    wanted = np.array(START) * factors ** np.arange(25)[:, None]
+    assert path == pytest.approx(wanted) and losses == pytest.approx((wanted**2 @ np.array(curvature)) / 2)
+
+
+def test_path_and_losses_are_drawn():
+    explorer = learning_rate_dial().set(lr=0.25, lambda0=2, lambda1=3)
+    path, losses = descend(0.25, np.array([2.0, 3.0]))
+    assert line(explorer, 0, "steps") == pytest.approx(path.T)
+    assert line(explorer, 1, "loss")[1] == pytest.approx(np.maximum(losses, 1e-7))
+
+
+def test_contours_are_lines_of_equal_loss_that_follow_the_bowl():
+    u, v = line(learning_rate_dial().set(lambda0=2, lambda1=8), 0, "equal loss")
+    losses = (2 * u**2 + 8 * v**2) / 2
+    pieces = np.split(losses, np.flatnonzero(np.isnan(losses)))
+    assert len(pieces) >= 6
+    for piece in pieces[:-1]:
+        assert np.nanmax(piece) == pytest.approx(np.nanmin(piece))
+
+
+@pytest.mark.parametrize("lambda0, lambda1", [(1, 4), (8, 2), (1, 3)])
+def test_the_largest_converging_stop_is_the_task(lambda0, lambda1):
+    limit = 2 / max(lambda0, lambda1)
+    stops = np.arange(0, 2 + 1e-9, 1 / 64)
+    best = stops[stops < limit].max()
+    for lr in (best - 1 / 64, best + 1 / 64, 0, 2):
+        assert not learning_rate_dial().set(lr=lr, lambda0=lambda0, lambda1=lambda1).done[0]
+    explorer = learning_rate_dial().set(lr=best, lambda0=lambda0, lambda1=lambda1)
+    assert explorer.done[0] and "it converges" in explorer.text
+    loss = line(explorer, 1, "loss")[1]
+    assert loss[-1] < loss[0]
+
+
+def test_two_equal_curvatures_do_not_count():
+    explorer = learning_rate_dial().set(lr=1 - 1 / 64, lambda0=2, lambda1=2)
+    assert explorer.done == [False, False] and "two different λ" in explorer.task_lines()[0]
+
+
+@pytest.mark.parametrize("lambda0, lambda1", [(1, 4), (3, 1)])
+def test_one_step_across_the_steep_direction_is_one_over_its_curvature(lambda0, lambda1):
+    lr = round(64 / max(lambda0, lambda1)) / 64
+    assert learning_rate_dial().set(lr=lr, lambda0=lambda0, lambda1=lambda1).done == [False, True]
+    assert not learning_rate_dial().set(lr=lr + 1 / 64, lambda0=lambda0, lambda1=lambda1).done[1]
+
+
+@pytest.mark.parametrize("lr, words", [(0.5, "to and fro for ever"), (0.75, "it diverges"), (0, "stands still")])
+def test_the_edge_and_beyond_have_their_words(lr, words):
+    assert words in learning_rate_dial().set(lr=lr).text
+
+
+def test_the_sentence_has_the_factors():
+    assert learning_rate_dial().text == (
+        "λ = (1, 4), lr = 0.0625, 2/λmax = 0.5: it converges. Each step multiplies u and v by 1 − lr·λ = "
+        "(0.938, 0.75); loss 4.16 → 0.0578."
+    )
