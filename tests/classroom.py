@@ -75,7 +75,8 @@ def with_answer(notebook, name, code):
 
 def mistaken(solution, path):
     """Student k of a lesson makes the k-th listed mistake of every exercise that has so many."""
-    exercises = [one for one in all_exercises().values() if one.lesson == path.stem.split("_")[0]]
+    short = path.stem.split("_")[0]
+    exercises = [one for one in all_exercises().values() if one.lesson == short]
     for k in range(max((len(one.mistakes) for one in exercises), default=0)):
         notebook, named = solution, {}
         for exercise in exercises:
@@ -83,7 +84,7 @@ def mistaken(solution, path):
                 notebook = with_answer(notebook, exercise.name, as_student_code(exercise, exercise.mistakes[k]))
                 named[exercise.name] = exercise.mistakes[k].id
         yield Student(
-            name=f"mistake-{k + 1}-{path.stem.split("_")[0]}", file=path.name, content=packed(notebook),
+            name=f"mistake-{k + 1}-{short}", file=path.name, content=packed(notebook),
             status={name: "wrong somehow" for name in named}, misconception=named,
         )
 

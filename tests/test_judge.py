@@ -576,7 +576,8 @@ def test_the_ratio_is_about_gradients_where_the_values_are_right():
 
 
 def test_the_gradient_by_the_second_leaf_is_asked_for_by_its_number():
-    key = one_demand(lambda answer: answer.gradient_equals(3.0, of=1).gradient_equals(5.0), Leaf(np.array(3.0)), Leaf(np.array(5.0)))
+    leaves = Leaf(np.array(3.0)), Leaf(np.array(5.0))
+    key = one_demand(lambda answer: answer.gradient_equals(3.0, of=1).gradient_equals(5.0), *leaves)
     assert verdict_on(lambda a, b: a * b, key, signature="(a, b)").passed
     problem = verdict_on(lambda a, b: a * b.detach(), key, signature="(a, b)").problem
     assert (problem.layer, problem.got) == (Layer.CONNECTED, "no way back to the input")

@@ -50,7 +50,7 @@ def test_a_stated_derivative_is_what_autograd_finds(lesson, words, f, order, sta
 
 @pytest.mark.parametrize("words, f, order, stated", QUESTIONS, ids=lambda value: value if isinstance(value, str) else "")
 def test_a_derivative_in_an_explanation_is_what_autograd_finds(words, f, order, stated):
-    keys = (ROOT / "course_lib/keys/lesson_01.py").read_text(encoding="utf-8")
+    keys = (ROOT / "course_lib/keys/quiz_01.py").read_text(encoding="utf-8")
     assert words in keys, "the key no longer says this: adapt the table"
     for x in POINTS:
         assert derivative(f, order, x) == pytest.approx(stated(x), abs=1e-12)

@@ -168,7 +168,7 @@ def lesson(tmp_path):
 def test_lab_opens_the_first_lesson(lesson):
     arguments = command.lab_arguments([], lesson, screen=True, as_root=False)
     assert "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb" in arguments
-    assert "--ServerApp.root_dir={}".format(lesson) in arguments
+    assert f"--ServerApp.root_dir={lesson}" in arguments
     assert "--no-browser" not in arguments
 
 

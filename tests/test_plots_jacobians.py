@@ -26,7 +26,7 @@ def polar(x):
 
 def table(ax):
     """position -> text."""
-    return {tuple(round(c, 2) for c in text.get_position()): text.get_text() for text in ax.texts}
+    return {tuple(round(c, 2) for c in text.get_position()): text.get_text() for text in ax.texts if text.get_text()}
 
 
 def test_outputs_are_rows_and_inputs_columns():

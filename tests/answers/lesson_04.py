@@ -622,7 +622,10 @@ def rates_in_one_tensor(f, x, u):
 @bank.slip("jvp_dual", "unsupported operand")
 def no_number_on_the_left(f, x, u):
     class LeftOnly(Dual):
-        __rsub__ = __rmul__ = None
+        def from_the_right(self, other):
+            return NotImplemented
+
+        __rsub__ = __rmul__ = from_the_right
 
     return rates_of(LeftOnly, f, x, u)
 
@@ -1166,7 +1169,7 @@ def by_vjp(x, v):
     return torch.func.vjp(lambda x: torch.stack((x[0] ** 2, x[1] ** 3, x[2] ** 4)), x)[1](v)[0]
 
 
-@bank.slip("fix_stack", "they have no history", named="B5")
+@bank.slip("fix_stack", "turns its entries into plain numbers", named="B5")
 def float64_is_not_the_point(x, v):
     x = x.detach().clone().requires_grad_()
     y = torch.tensor([x[0] ** 2, x[1] ** 3, x[2] ** 4]).double()
