@@ -17,16 +17,17 @@ FAINT, STRONG = 0.06, 0.72
 class Cells:
     """A matrix of unit cells with its upper left corner at (left, top) of axes whose y runs upwards.
 
-    .artists move, .show(matrix) moves them: colours relative to `largest`; .hide() shows one ? for all of them.
+    .artists move, .show(matrix) moves them: colours relative to `largest`; .hide() shows one box with a ?.
     """
 
     def __init__(self, ax, shape, left=0.0, top=0.0, largest=1.0, fontsize=11, edge=0.9):
         self.shape, self.largest = shape, largest
         rows, columns = shape
         corners = [(left + j, top - i) for i in range(rows) for j in range(columns)]
-        boxes = [[(x, y), (x + 1, y), (x + 1, y - 1), (x, y - 1)] for x, y in corners]
+        self._units = [_box(x, y) for x, y in corners]
+        self._whole = [_box(left, top, columns, rows)]
         with theme.style():
-            self.boxes = PolyCollection(boxes, facecolors="none", edgecolors=theme.GRID, linewidths=edge)
+            self.boxes = PolyCollection(self._units, facecolors="none", edgecolors=theme.GRID, linewidths=edge)
             ax.add_collection(self.boxes, autolim=False)
             look = {"ha": "center", "va": "center", "fontsize": fontsize}
             self.texts = [ax.text(x + 0.5, y - 0.52, "", **look) for x, y in corners]
@@ -39,16 +40,23 @@ class Cells:
 
     def show(self, matrix):
         entries = [entry for row in matrix for entry in row]
+        self.boxes.set_verts(self._units)
         self.boxes.set_facecolor([tint(entry, self.largest) for entry in entries])
         self.unknown.set_text("")
         for text, entry in zip(self.texts, entries, strict=True):
             text.set_text(cell_text(entry))
 
     def hide(self):
+        self.boxes.set_verts(self._whole)
         self.boxes.set_facecolor("none")
         self.unknown.set_text("?")
         for text in self.texts:
             text.set_text("")
+
+
+def _box(x, y, wide=1, tall=1):
+    """Corners of a box whose upper left corner is (x, y)."""
+    return [(x, y), (x + wide, y), (x + wide, y - tall), (x, y - tall)]
 
 
 class Bars:

@@ -149,8 +149,7 @@ class Choice(Control):
     def widget(self, label, em, value):
         import ipywidgets
 
-        look = _look(em)
-        look["style"]["description_width"] = "initial"
+        look = _look(room_for(label))  # buttons need no column of their own
         look["layout"] = {"width": "max-content", "max_width": "100%", "display": "flex", "flex_flow": "row nowrap",
                           "margin": "2px 1em 2px 2px"}
         look["style"]["button_width"] = "auto"
@@ -230,6 +229,11 @@ def even_step(low, high):
 def _decimals(step):
     """Digits that show every step: 1/16 needs four, capped at three so that the readout stays narrow."""
     return next((d for d in range(3) if math.isclose(step, round(step, d))), 3)
+
+
+def room_for(*labels):
+    """Room for the longest label, in em."""
+    return round(0.52 * max(map(len, labels), default=0) + 1, 1)
 
 
 def _look(em):

@@ -111,7 +111,7 @@ def _seesaw_artists(ax):
 
 # --- depth dial ------------------------------------------------------------------------------------------------------
 
-WIDTH, DEEPEST, BATCH = 64, 30, 8
+WIDTH, DEEPEST, BATCH = 64, 30, 4
 LOWEST, HIGHEST = 1e-16, 1e8
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
 
@@ -135,7 +135,7 @@ def depth_dial(activation=None):
         with torch.enable_grad():
             h = [start.clone().requires_grad_()]
             for weight in weights[:layers]:
-                h.append(functions[name](h[-1] @ (scale * weight)))
+                h.append(functions[name](scale * (h[-1] @ weight)))
             grads = torch.autograd.grad((h[-1] * pull / pull.norm()).sum(), h)
         return np.array([grad.norm().item() for grad in grads])
 

@@ -134,9 +134,9 @@ def next_step(verdict, exercise):
     if verdict.problem.failure:
         if not verdict.problem.failure.code:
             return "Compare the first line of your function with the one that was given, and run the cell again."
-        return f"Repair that line and run the cell again; section {exercise.section} has a version that runs."
+        return f"Repair that line and run the cell again; section {exercise.section} is about this."
     if verdict.sentence:
-        return f"Change that one thing and run the cell again; section {exercise.section} has the worked example."
+        return f"Change that one thing and run the cell again; section {exercise.section} is about this."
     if exercise.kind != "function":
         return "Compare what you wrote with what the question asks for, one entry after the other."
     return NEXT.get(verdict.problem.layer, "Read the docstring once more.")

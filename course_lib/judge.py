@@ -531,7 +531,7 @@ def ratio_of(pairs):
         return ""
     low, high = min(ratios), max(ratios)
     if high - low <= 1e-3 * max(abs(low), abs(high)):
-        return "" if abs(low - 1) <= 1e-3 else f"yours ÷ right is {show(float(low))} every time: a constant factor"
+        return "" if abs(low - 1) <= 1e-3 or abs(low) < 1e-9 else f"yours ÷ right is {show(float(low))} every time: a constant factor"
     if max(abs(ratio - 1) for ratio in ratios) <= 0.05:
         return "yours ÷ right lies within a few percent of 1 every time: is something rounded or only approximated?"
     listed = ", ".join(show(float(ratio)) for ratio in ratios[:3])
@@ -584,9 +584,7 @@ class Likeness:
 
     def replies(self, one, other):
         if one.failure or other.failure:
-            return bool(one.failure and other.failure) and (
-                (one.failure.type, one.failure.message[:40]) == (other.failure.type, other.failure.message[:40])
-            )
+            return bool(one.failure and other.failure) and self.failures(one.failure, other.failure)
         if not self.gradients(one, other):
             return False
         if (self.traces or self.layer is Layer.SIDE_EFFECT) and (one.changed, one.left_grad) != (other.changed, other.left_grad):
@@ -594,6 +592,12 @@ class Likeness:
         if self.layer is Layer.METHOD and (one.calls, one.tracked > 0) != (other.calls, other.tracked > 0):
             return False
         return self.values(one.value, other.value)
+
+    def failures(self, one, other):
+        """The same exception with the same words; where the key asked for exceptions, the words are free."""
+        if self.layer is Layer.RAISED:
+            return (one.type, one.message[:40]) == (other.type, other.message[:40])
+        return one.type in (other.type, *other.bases) or other.type in one.bases
 
     def gradients(self, one, other):
         """Whether walking back from both gave the same."""

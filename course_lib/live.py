@@ -16,7 +16,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from course_lib import svg, theme
-from course_lib.controls import Choice, LogSlider, Record, Slider, Text, Unclear, literal
+from course_lib.controls import Choice, LogSlider, Record, Slider, Text, Unclear, literal, room_for
 
 __all__ = [
     "Choice", "Explorer", "Filmstrip", "LogSlider", "Record", "Scene", "Slider", "Task", "Text", "Unclear", "literal",
@@ -227,7 +227,7 @@ class _View:
 
         values = self.explorer.values
         labels = {key: control.label or key for key, control in self.explorer.controls.items()}
-        em = round(0.52 * max(map(len, labels.values()), default=0) + 1, 1)
+        em = room_for(*labels.values())
         for key, control in self.explorer.controls.items():
             self.controls[key] = control.widget(labels[key], em, values[key])
             control.listen(self.controls[key], partial(self.moved, key), partial(self.explorer.press, key))
@@ -273,7 +273,7 @@ class _StripView:
         self.slider = ipywidgets.SelectionSlider(
             options=[(control.text(stop), i) for i, stop in enumerate(strip.stops)], index=at, description=label,
             continuous_update=True, layout={"width": "340px", "max_width": "100%"},
-            style={"description_width": f"{0.52 * len(label) + 1:.1f}em"},
+            style={"description_width": f"{room_for(label)}em"},
         )
         pictures = ipywidgets.Stack([_cell(ipywidgets, drawn) for drawn, _ in frames], selected_index=at, layout=_AREA)
         sentences = ipywidgets.Stack([ipywidgets.HTML(_sentence(text)) for _, text in frames], selected_index=at)

@@ -132,17 +132,22 @@ def show_number(value):
 
 def _read_word(words, wanted):
     def read(typed):
-        word = typed.strip("'\"` .").lower().removeprefix("it ")
+        word = _plain_word(typed).removeprefix("it ")
         if _is_error(word) and words and "raises" in words:
             word = "raises"
         if words is None and word:
             return word
         for known in words or ():
-            if word == known.lower():
+            if word == _plain_word(known):
                 return known
         raise Unreadable(f"{typed!r} is not an answer here; type {wanted}.")
 
     return read
+
+
+def _plain_word(text):
+    """In small letters, without quotes around it, and with the minus that keyboards have."""
+    return text.strip("'\"` .").lower().replace("−", "-")
 
 
 def _is_error(typed):

@@ -80,8 +80,9 @@ def mistaken(solution, path):
     for k in range(max((len(one.mistakes) for one in exercises), default=0)):
         notebook, named = solution, {}
         for exercise in exercises:
-            if k < len(exercise.mistakes):
-                notebook = with_answer(notebook, exercise.name, as_student_code(exercise, exercise.mistakes[k]))
+            code = as_student_code(exercise, exercise.mistakes[k]) if k < len(exercise.mistakes) else None
+            if code is not None:
+                notebook = with_answer(notebook, exercise.name, code)
                 named[exercise.name] = exercise.mistakes[k].id
         yield Student(
             name=f"mistake-{k + 1}-{short}", file=path.name, content=packed(notebook),
@@ -90,7 +91,10 @@ def mistaken(solution, path):
 
 
 def as_student_code(exercise, mistake):
-    """A mistake as a cell that a student could have written, with the helpers of its key that it calls."""
+    """A mistake as a cell that a student could have written, with the helpers of its key that it calls.
+
+    None for the few that keys make in a loop, which have no source of their own; test_keys tries them all.
+    """
     made = mistake.make()
     if not callable(made):
         return f"{exercise.name} = {made!r}"
@@ -103,6 +107,8 @@ def as_student_code(exercise, mistake):
         if node is not None and node not in found:
             found.insert(0, node)
             wanted += [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+    if not found:
+        return None
     for node in found:
         node.decorator_list = []
     body = "\n\n\n".join([GRAPHS, *(ast.unparse(node) for node in [*constants, *found])])

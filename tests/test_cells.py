@@ -49,9 +49,9 @@ def test_hidden_cells_show_one_question_mark_and_no_number():
     cells.show([[1, 2, 3], [4, 5, 6]])
     cells.hide()
     assert [artist.get_text() for artist in cells.artists[1:]] == [""] * 6 + ["?"]
-    assert not len(cells.boxes.get_facecolor())
+    assert not len(cells.boxes.get_facecolor()) and len(cells.boxes.get_paths()) == 1
     cells.show([[1, 2, 3], [4, 5, 6]])
-    assert cells.unknown.get_text() == "" and cells.texts[5].get_text() == "6"
+    assert cells.unknown.get_text() == "" and cells.texts[5].get_text() == "6" and len(cells.boxes.get_paths()) == 6
 
 
 @pytest.mark.parametrize(

@@ -157,3 +157,69 @@ def test_a_function_of_a_list_works_on_whatever_has_its_methods():
     assert word.text == "2-sin(b)*3" and number == 4
     with pytest.raises(TypeError, match="one list of 2 numbers"):
         f(Word("a"))
+
+
+# --- what keys and answers rely on -----------------------------------------------------------------------------------
+
+ROWS = torch.tensor([[0.7, -1.3], [0.4, 1.6], [-0.2, 0.9]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_is_the_one_of_torch(training):
+    layer = torch.nn.BatchNorm1d(2, affine=False, dtype=torch.float64).train(training)
+    f = Recipe("named", ("batch-norm-train" if training else "batch-norm-eval",)).function()
+    assert torch.allclose(f(ROWS), layer(ROWS), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["batch-norm-train", "batch-norm-eval", "centre", "times-total", "cumsum", "tanh", "square"])
+def test_a_function_of_a_batch_takes_a_batch_of_one_and_every_transform(name):
+    f = Recipe("named", (name,)).function()
+    assert f(ROWS[:1]).shape == (1, 2)
+    assert torch.func.vmap(f)(ROWS).shape == ROWS.shape
+    assert torch.allclose(torch.func.jacfwd(f)(ROWS), torch.func.jacrev(f)(ROWS))
+
+
+@pytest.mark.parametrize("name", ["batch-norm-train", "centre", "times-total", "cumsum"])
+def test_what_mixes_rows_does_something_else_to_a_row_by_itself(name):
+    f = Recipe("named", (name,)).function()
+    alone = torch.cat([f(ROWS[i : i + 1]) for i in range(3)])
+    assert (alone - f(ROWS)).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("fault", Planted.FAULTS)
+def test_all_ways_backward_meet_the_planted_fault(fault):
+    f, v = Recipe("planted", (fault,)).function(), torch.tensor([0.5, 1.5, -0.7, 0.9], dtype=torch.float64)
+    leaf = X.clone().requires_grad_()
+    (walked,) = torch.autograd.grad(f(leaf), leaf, v)
+    (pulled,) = torch.func.vjp(f, X)[1](v)
+    (batched,) = torch.func.vmap(torch.func.vjp(f, X)[1])(v[None])
+    right = v @ torch.func.jacfwd(f)(X)
+    assert torch.equal(walked, pulled) and torch.allclose(walked, batched[0])
+    assert torch.allclose(walked, right) == (fault == "right")
+
+
+@pytest.mark.parametrize("name", CHECKED)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_right_claim_keeps_dtype_and_shape_and_looks_at_what_arrives(name, dtype):
+    f, claim = Recipe("checked", (name,)).function(), Recipe("claimed", (name, "none")).function()
+    x = X.to(dtype)
+    g = torch.ones_like(f(x))
+    once, twice = claim(g, x), claim(2 * g, x)
+    assert (once.dtype, once.shape) == (dtype, x.shape) and torch.allclose(twice, 2 * once)
+    assert torch.equal(Recipe("claimed", (name, "upstream-ignored")).function()(2 * g, x), once)
+    assert (Recipe("claimed", (name, "dtype")).function()(g, x).dtype != dtype) and (claim.calls, claim.tracked) == (2, 0)
+
+
+def test_the_jacobian_of_a_function_of_a_list_is_that_of_its_formula():
+    x0, x1 = ["x", 0], ["x", 1]
+    tree = ["add", ["mul", ["exp", x0], x1], ["sub", ["num", 2.0], ["mul", x1, x1]]]  # exp(a)·b + 2 − b²
+    f = Recipe("dual", ([tree], 2)).function()
+    a, b = torch.tensor(0.7, dtype=torch.float64), torch.tensor(-1.3, dtype=torch.float64)
+    by_a, by_b = torch.func.grad(lambda a, b: f([a, b])[0], argnums=(0, 1))(a, b)
+    assert torch.allclose(by_a, a.exp() * b) and torch.allclose(by_b, a.exp() - 2 * b)
+
+
+def test_rows_of_a_batch_go_through_a_vector_function_independently():
+    f = Recipe("vector", ([["mul", ["x", 0], ["x", 1]], ["sin", ["x", 1]], ["num", 4.0]], 2)).function()
+    assert torch.equal(f(ROWS), torch.stack([f(row) for row in ROWS]))
+    assert torch.equal(f(ROWS)[:, 2], torch.full((3,), 4.0, dtype=torch.float64))

@@ -33,7 +33,7 @@ def random_graph(rng, size):
         if len(graph) >= size - 2 and 3 <= paths(graph) <= 60:
             values = [abs(value) for x in (0.7, -1.3) for value in evaluate(graph, x).values()]
             slopes = [abs(slope(graph, x)) for x in (0.7, -1.3)]
-            if max(values) < 6 and all(0.05 < one < 20 for one in slopes):  # float32 keeps five digits then
+            if max(values) < 4 and all(0.05 < one < 20 for one in slopes):
                 return graph
 
 

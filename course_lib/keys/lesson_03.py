@@ -9,12 +9,13 @@ from sympy import Rational
 
 from course_lib.exercise import Lesson
 from course_lib.formula import Formula, smooth, x
-from course_lib.judge import Layer
+from course_lib.judge import Layer, Tolerance
 from course_lib.keys import graphs, quiz_03
 from course_lib.observe import Leaf
 
 lesson = Lesson("03", "Chain rule", quiz_03)
 POINTS = (0.7, -1.3)
+FOUR_DIGITS = Tolerance(rtol=2e-4)  # large slopes may cancel in a random graph: float32 was seen off by 1.6e-5
 
 
 # --- 3.1 -------------------------------------------------------------------------------------------------------------
@@ -357,7 +358,7 @@ def grad_by_paths(ask):
         for i in range(8):
             graph = graphs.random_graph(ask.rng, 5 + i % 5)
             for at in POINTS:
-                ask(graph, at).equals(graphs.slope(graph, at), "the slope of the output")
+                ask(graph, at).equals(graphs.slope(graph, at), "the slope of the output", FOUR_DIGITS)
     with ask.part("every operation of the list"):
         for graph in _one_of_each():
             ask(graph, 0.7).equals(graphs.slope(graph, 0.7), "the slope of the output")

@@ -639,7 +639,7 @@ def jacobian_rows_only(f, x, vs):
         "In 4.6, f was computed again for every row. Which part of the work differs from row to row?",
         "The graph is the same for all rows; only the weights differ. So compute f once and walk back k times, one by one "
         "or all at once.",
-        "torch.autograd.grad(y, leaf, V, is_grads_batched=True)[0] does all rows at once. (So does torch.func.vjp with "
+        "torch.autograd.grad takes all rows of V at once if you say is_grads_batched=True. (So does torch.func.vjp with "
         "torch.func.vmap.)",
     ),
 )
@@ -705,8 +705,8 @@ def transposed_result(f, x, V):
         "The numbers in y are right. Print y.requires_grad: where was the history lost?",
         "torch.tensor(…) makes a new tensor out of plain numbers, and numbers have no history. Another function puts "
         "tensors together and keeps it.",
-        "y = torch.stack([x[0]**2, x[1]**3, x[2]**4]). Adding requires_grad=True to torch.tensor only hides the fault: "
-        "then y is a new leaf.",
+        "torch.stack takes a list of tensors and keeps their history. Adding requires_grad=True to torch.tensor only hides "
+        "the fault: then y is a new leaf.",
     ),
 )
 def fix_stack(ask):

@@ -39,8 +39,8 @@ def _columns(f, x):
     hints=(
         "One walk back with weights v gives vᵀJ. Which v gives row i?",
         "A 1 at output i and 0 elsewhere gives row i. Stack the rows; .grad must not carry anything over.",
-        "y = f(leaf); rows = [torch.autograd.grad(y[i], leaf, retain_graph=True)[0] for i in range(len(y))]; "
-        "torch.stack(rows).",
+        "y = f(leaf), once. For every i, torch.autograd.grad(y[i], leaf, retain_graph=True) is a tuple that holds row i. "
+        "torch.stack puts the rows below each other.",
     ),
 )
 def jacobian_rows(ask):
@@ -116,8 +116,8 @@ def all_rows_alike(f, x):
     hints=(
         "J·u pushes a direction forward. Which u gives column j?",
         "A 1 at input j and 0 elsewhere gives column j. Put the columns beside each other, not below.",
-        "columns = [torch.func.jvp(f, (x,), (e,))[1] for e in torch.eye(len(x), dtype=x.dtype)]; torch.stack(columns, "
-        "dim=1).",
+        "The rows of torch.eye(len(x), dtype=x.dtype) are the directions e; torch.func.jvp(f, (x,), (e,)) is the pair (value, "
+        "column). torch.stack(columns, dim=1) puts them beside each other.",
     ),
 )
 def jacobian_cols(ask):
@@ -192,7 +192,7 @@ jac_cumsum = _structure(
     "5.3a", "jac_cumsum", "Structure: running sums", "(n: int) -> Tensor[n, n]",
     lambda rng: [(4,), (3,), (6,)], lambda n: np.tril(np.ones((n, n))), 4,
     (DRAW, "Output i adds up inputs 0 … i, so row i has ones up to the diagonal.",
-     "A lower triangle of ones: torch.ones(n, n).tril()."),
+     "A lower triangle of ones: .tril() keeps the lower triangle of a matrix."),
 )
 _wrong_structure(jac_cumsum, "D5", "The triangle points the wrong way: row i is output i, and it uses the inputs up to i.",
                  lambda n: torch.ones(n, n, dtype=torch.float64).triu())
@@ -207,7 +207,7 @@ jac_repeat = _structure(
     "5.3b", "jac_repeat", "Structure: x.repeat(k)", "(n: int, k: int) -> Tensor[n * k, n]",
     lambda rng: [(3, 2), (2, 4), (4, 3)], lambda n, k: np.tile(np.eye(n), (k, 1)), 4,
     (DRAW, "x.repeat(2) for (a, b, c) is (a, b, c, a, b, c): the identity, twice, one below the other.",
-     "torch.eye(n).repeat(k, 1)."),
+     "Make the identity with torch.eye and repeat that: k times downward, once to the right."),
 )
 _wrong_structure(jac_repeat, "D5", "Yours is transposed: n·k outputs make n·k rows.", lambda n, k: _eye(n).repeat(1, k))
 _wrong_structure(jac_repeat, "interleaved", "You repeated each entry in place (a, a, b, b), as repeat_interleave does. "
@@ -221,7 +221,7 @@ jac_reverse = _structure(
     "5.3c", "jac_reverse", "Structure: the reverse", "(n: int) -> Tensor[n, n]",
     lambda rng: [(4,), (3,), (5,)], lambda n: np.fliplr(np.eye(n)), 3,
     (DRAW, "Output 0 is the last input, output 1 the one before it: ones on the other diagonal.",
-     "torch.eye(n).flip(0)."),
+     "Make the identity with torch.eye and turn the order of its rows round."),
 )
 _wrong_structure(jac_reverse, "identity", "That is the identity: nothing is reversed. Output 0 is the last input.", _eye)
 _wrong_structure(jac_reverse, "negative", "Reversing the order changes no sign.", lambda n: -_eye(n).flip(0))
@@ -250,7 +250,7 @@ jac_sort = _structure(
     "5.3e", "jac_sort", "Structure: sorting", "(x: Tensor[n]) -> Tensor[n, n]",
     lambda rng: [(unsorted_point(rng, n),) for n in (4, 3, 5)], lambda x: np.eye(len(x))[np.argsort(x)], 5,
     (DRAW, "Sorting moves entries around and changes none. Output 0 is the smallest input: where does it stand?",
-     "torch.eye(n)[x.argsort()]: row i has its 1 where the i-th smallest entry stands."),
+     "x.argsort() says where the i-th smallest entry stands. Row i is that row of the identity."),
 )
 _wrong_structure(jac_sort, "D5", "Yours is transposed: row i must have its 1 where the i-th smallest input stands.",
                  lambda x: _eye(len(x))[x.argsort()].T)
@@ -451,7 +451,8 @@ def only_the_first_row(f, X):
         "The last function of the chain has one output. How large is the product if you start there, and how large if you "
         "start at the other end?",
         "A row vector times a matrix stays a row vector. So begin at the end with few outputs: that is what backward does.",
-        "result = Js[0]; for J in Js[1:]: result = matmul(result, J). Js[0] is the outermost, with the fewest rows.",
+        "Js[0] is the outermost, with the fewest rows. Let a running result start there, and hand matmul the running result "
+        "first and the next J second.",
     ),
 )
 def chain_jacobian(ask):
@@ -485,8 +486,8 @@ def _product(Js):
 
 @chain_jacobian.mistake("from-the-input")
 def innermost_first(Js, matmul=torch.matmul):
-    """The product is right, but you began at the wide end, where every product is a matrix times a matrix. Beginning at the
-    single output keeps it a row."""
+    """The product is right, but on the way you multiplied large matrices with each other. Beginning at the single output keeps
+    every product a row times a matrix."""
     result = Js[-1]
     for J in reversed(Js[:-1]):
         result = matmul(J, result)
@@ -495,7 +496,8 @@ def innermost_first(Js, matmul=torch.matmul):
 
 @chain_jacobian.mistake("wrong-order")
 def multiplied_backwards(Js, matmul=torch.matmul):
-    """You multiplied in the reverse order. Matrices do not commute, and here the sizes do not even fit."""
+    """The sizes do not fit: in some product the factors stand in the wrong order, or one is transposed. Matrices do not commute:
+    Js[0] stands on the left."""
     result = Js[-1]
     for J in reversed(Js[:-1]):
         result = matmul(result, J)
@@ -535,8 +537,8 @@ def own_product(Js, matmul=torch.matmul):
     hints=(
         "The Hessian is the Jacobian of the gradient. You need it times a vector. Do you need the whole table?",
         "The gradient times v is one number. What is the gradient of that number?",
-        "g = autograd.grad(f(leaf), leaf, create_graph=True)[0]; then autograd.grad(g @ v, leaf)[0]. Two walks, no n × n "
-        "table.",
+        "g = autograd.grad(f(leaf), leaf, create_graph=True)[0] can be differentiated again. So walk back once more, from the "
+        "number g @ v. Two walks, no n × n table.",
     ),
 )
 def hvp_at(ask):
@@ -705,7 +707,7 @@ def _gradchecked(f, backward, x, weigh, eps=None, rtol=None, small=1e-8):
 def _misjudges(*faults, all_ok=None):
     """Recognises answers whose `ok` is wrong for backwards with one of these faults and right for all others.
 
-    The errors depend on the weights that were chosen. "float32" stands for a right backward in float32.
+    The errors depend on the weights that were chosen. "none" stands for right backwards, "float32" for those in float32.
     """
 
     def recognise(transcript):
@@ -764,10 +766,16 @@ def converts(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     return _gradchecked(f, lambda g, x: backward(g, x).to(x.dtype), x, _random_weights)
 
 
+@my_gradcheck.mistake("A3", recognise=_misjudges("none", "float32", "doubled"))
+def divided_by_one_step(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
+    """Your difference quotient is twice too large: from x − eps to x + eps it is 2·eps. So right backwards fail, and one that is
+    doubled passes."""
+    return _gradchecked(lambda x: 2 * f(x), backward, x, _random_weights)
+
+
 @my_gradcheck.mistake("never-ok", recognise=_misjudges(all_ok=False))
 def never_ok(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
-    """Right backwards never pass. A difference quotient is never exact: allow for rounding, and check that it divides by twice
-    the step."""
+    """Nothing passes, right backwards as little as wrong ones. A difference quotient is never exact: allow for rounding."""
     return {**_gradchecked(f, backward, x, _random_weights), "ok": False}
 
 
@@ -780,7 +788,7 @@ def never_ok(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     hints=(
         "Try it on x³ at 0.7, where f′ = 1.47 and f″ = 4.2. Which of these two does the result have to do with?",
         "Walking the same graph twice adds f′ to f′. The second walk has to start from f′, and f′ needs a graph of its own.",
-        "(first,) = torch.autograd.grad(y, x, create_graph=True); (second,) = torch.autograd.grad(first, x).",
+        "torch.autograd.grad(y, x, create_graph=True)[0] is f′ with a graph. Walk back once more, from f′.",
     ),
 )
 def fix_second_derivative(ask):

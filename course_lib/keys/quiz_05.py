@@ -103,9 +103,9 @@ QUESTIONS = {
         why="det J = r.",
     ),
     "05-exit-rows": Question(
-        "Row i of a Jacobian belongs to which: output i or input i?",
-        choice("output i", "input i", "output", "input"),
-        slips={"input i": "Outputs are rows.", "input": "Outputs are rows."},
+        "Does row i of a Jacobian belong to output i or to input i? Type output or input",
+        choice("output", "input"),
+        slips={"input": "Outputs are rows."},
         why="(outputs, inputs).",
     ),
     "05-exit-hvp": Question(

@@ -514,9 +514,15 @@ def locals_without_upstream(graph, x):
     return total
 
 
-@bank.slip("grad_by_paths", "the slope of the output")
-def minus_forgotten_in_sub(graph, x):
-    return walked_back([(name, "add" if op == "sub" else op, inputs) for name, op, inputs in graph], x)
+@bank.slip("grad_by_paths", "every operation of the list")
+def minus_of_the_quotient_rule_lost(graph, x):
+    state = {graph[0][0]: (x, 1.0)}
+    for name, op, inputs in graph[1:]:
+        value, slopes = value_and_locals(op, [state[i][0] for i in inputs])
+        if op == "div":
+            slopes = slopes[0], -slopes[1]
+        state[name] = value, sum(state[i][1] * factor for i, factor in zip(inputs, slopes, strict=True))
+    return state[graph[-1][0]][1]
 
 
 @bank.slip("grad_by_paths", "'div'")

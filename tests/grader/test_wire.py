@@ -8,13 +8,15 @@ import time
 import msgpack
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib.formula import Formula, x
 from course_lib.grader import wire
 from course_lib.observe import Array, Dtype, Failure, Leaf, Other, Reply
-from course_lib.recipes import Recipe
+from course_lib.recipes import BUILDERS, Recipe
+from tests.test_recipes import SAMPLES
 
 
 def there_and_back(value):
@@ -143,6 +145,22 @@ def test_recipe_and_leaf_arrive_whole():
     recipe = Recipe("formula", (["add", ["x", 0], ["num", 1.5]], 1), "x + 1.5")
     assert there_and_back(recipe) == recipe and there_and_back(recipe).text == ""
     assert there_and_back(Leaf(np.array([1.5, 2]))).numbers.tolist() == [1.5, 2.0]
+
+
+def in_one_piece(result):
+    """A tensor, or the tensors of a list, as one."""
+    return torch.stack([torch.as_tensor(one) for one in result]) if isinstance(result, list) else result
+
+
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_a_recipe_of_every_kind_builds_the_same_function_on_the_other_side(kind):
+    data, args, _ = SAMPLES[kind]
+    here = Recipe(kind, data, "words that are not sent")
+    arrived = there_and_back(here)
+    assert arrived == here and arrived.text == ""
+    one, other = here.function(), arrived.function()
+    assert torch.equal(in_one_piece(one(*args)), in_one_piece(other(*args)))
+    assert (one.calls, one.tracked) == (other.calls, other.tracked)
 
 
 def test_data_of_a_function_is_capped():
