@@ -342,7 +342,9 @@ class Answer:
     def _as_number(self, value, of=""):
         if _number(value) is None:
             one = isinstance(value, Array) and value.numbers.size == 1 and value.numbers.shape
-            wanted = f"a single number{of}, not a tensor with one entry: index it or use .item()" if one else f"a number{of}"
+            wanted = f"a number{of}{_inside(value)}"
+            if one:
+                wanted = f"a single number{of}, not a tensor with one entry: index it or use .item()"
             self._fail(Layer.SHAPE if isinstance(value, Array) and value.numbers.shape else Layer.TYPE, wanted)
 
     def _compare(self, value, want, meaning, tolerance, said="you returned", of=""):
@@ -381,7 +383,7 @@ class Answer:
 
     def _compare_arrays(self, value, want, meaning, tolerance, said):
         if not isinstance(value, Array):
-            self._fail(Layer.TYPE, f"a tensor of shape {want.shape}")
+            self._fail(Layer.TYPE, f"a tensor of shape {want.shape}{_inside(value)}")
         elif value.numbers.shape != want.shape:
             self._fail(Layer.SHAPE, f"shape {want.shape}", f"shape {value.numbers.shape}")
         elif not np.isfinite(value.numbers).all() and np.isfinite(want).all():
@@ -416,6 +418,12 @@ def _property(meaning, got, want, tolerance):
     if got * want <= 0:
         return f"{meaning} is {'positive' if want > 0 else 'negative'} there"
     return f"{meaning} is {'larger' if want > got else 'smaller'} there"
+
+
+def _inside(value):
+    """What to do with a tuple of one, as torch.autograd.grad returns it."""
+    one = isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], Array)
+    return ", not a tuple that holds one: take its entry [0]" if one else ""
 
 
 def _returned(value):
@@ -531,11 +539,12 @@ def ratio_of(pairs):
         return ""
     low, high = min(ratios), max(ratios)
     if high - low <= 1e-3 * max(abs(low), abs(high)):
-        return "" if abs(low - 1) <= 1e-3 or abs(low) < 1e-9 else f"yours ÷ right is {show(float(low))} every time: a constant factor"
+        says_nothing = abs(low - 1) <= 1e-3 or abs(low) < 1e-9
+        return "" if says_nothing else f"yours ÷ right is {show(float(low))} every time: a constant factor"
     if max(abs(ratio - 1) for ratio in ratios) <= 0.05:
         return "yours ÷ right lies within a few percent of 1 every time: is something rounded or only approximated?"
-    listed = ", ".join(show(float(ratio)) for ratio in ratios[:3])
-    return f"yours ÷ right: {listed}{', …' if len(ratios) > 3 else ''}, so not a constant factor"
+    different = list(dict.fromkeys(show(float(ratio)) for ratio in ratios))
+    return f"yours ÷ right: {', '.join(different[:3])}{', …' if len(different) > 3 else ''}, so not a constant factor"
 
 
 def diagnose(exercise, transcript, layer):

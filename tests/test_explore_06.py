@@ -108,15 +108,14 @@ def test_gradients_agree_with_differences():
     "i, activation, too_small, largest", [(0, "relu", 1, 2), (1, "tanh", 0.5, 4), (2, "sigmoid", 4, 12)]
 )
 def test_each_activation_has_scales_that_keep_the_norm_in_a_decade(i, activation, too_small, largest):
-    kept = []
+    kept, explorer = [], depth_dial().set(layers=30, activation=activation)
     for scale in np.arange(too_small, largest + 0.01, 1 / 8):
-        explorer = depth_dial().set(layers=30, activation=activation, scale=scale)
-        found = norms(explorer)
-        assert explorer.done[i] == (found.max() / found.min() <= 10)
-        assert not explorer.done[(i + 1) % 3]
-        kept += [scale] * explorer.done[i]
-    assert len(kept) >= 2 and min(kept) > too_small
-    assert not depth_dial().set(layers=30, activation=activation, scale=too_small).done[i]
+        found = norms(explorer.set(scale=scale))
+        done = explorer.tasks[i].done(explorer.values) is True
+        assert done == (found.max() / found.min() <= 10)
+        assert not any(task.done(explorer.values) for task in explorer.tasks if task is not explorer.tasks[i])
+        kept += [scale] * done
+    assert len(kept) >= 2 and min(kept) > too_small and explorer.done[i]
 
 
 def test_fewer_layers_do_not_count():

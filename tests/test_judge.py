@@ -105,6 +105,18 @@ FAILS = {
     "many entries": (returns(torch.ones(2)), lambda answer: answer.equals(1.0), Layer.SHAPE, "a number"),
     "shape": (returns(torch.ones(2, 1)), lambda answer: answer.equals(V), Layer.SHAPE, "shape (2,)"),
     "a list for an array": (returns([1.0, 2.0]), lambda answer: answer.equals(V), Layer.TYPE, "a tensor of shape (2,)"),
+    "a tuple of one for an array": (
+        returns((torch.ones(2),)),
+        lambda answer: answer.equals(V),
+        Layer.TYPE,
+        "not a tuple that holds one: take its entry [0]",
+    ),
+    "a tuple of one for a number": (
+        returns((torch.tensor(0.5),)),
+        lambda answer: answer.equals(0.5),
+        Layer.TYPE,
+        "a number, not a tuple that holds one",
+    ),
     "NaN entry": (returns(torch.tensor([1, np.nan])), lambda answer: answer.equals(V), Layer.FINITE, "only finite"),
     "entry": (
         returns(torch.tensor([1.0, 3])),
@@ -357,6 +369,10 @@ def test_a_constant_ratio_is_named_and_a_varying_one_is_shown():
     assert ratio_of([(1.0, 1.0), (2.0, 1.0)]) == "yours ÷ right: 1, 2, so not a constant factor"
 
 
+def test_equal_ratios_are_listed_once():
+    assert ratio_of([(1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (-4.0, 4.0)]) == "yours ÷ right: 1, −1, so not a constant factor"
+
+
 @pytest.mark.parametrize(
     "pairs", [[], [(2.0, 1.0)], [(1.0, 1.0), (2.0, 2.0)], [(1.0, 0.0), (2.0, 0.0)], [(np.inf, 1.0), (2.0, 1.0)]]
 )
@@ -411,6 +427,39 @@ def test_nothing_is_claimed_where_two_ideas_match_or_none():
 def test_two_wordings_of_one_idea_may_both_match():
     verdict = verdict_on(lambda a: 2 * a**2, squares, mistakes=[("A3", twice_as_much), ("A3", plus_the_other)])
     assert verdict.misconception == "A3"
+
+
+def refuses_negative_numbers(ask):
+    with ask.part("a ValueError below 0, the square elsewhere"):
+        ask(-1.3).raises("ValueError", "it is negative")
+        ask(0.7).equals(0.49)
+
+
+def complaining(words, kind=ValueError, otherwise=lambda a: 2 * a * a):
+    def answer(a):
+        """Twice too large."""
+        if a < 0:
+            raise kind(words)
+        return otherwise(a)
+
+    return answer
+
+
+class OwnError(ValueError):
+    """What a student may raise instead."""
+
+
+@pytest.mark.parametrize("kind, named", [(ValueError, "A3"), (OwnError, "A3"), (KeyError, "")])
+def test_an_error_that_was_asked_for_may_have_words_and_a_class_of_its_own(kind, named):
+    answer = complaining("no square here", kind)
+    verdict = verdict_on(answer, refuses_negative_numbers, mistakes=[("A3", complaining("negative"))])
+    assert verdict.misconception == named
+
+
+def test_an_error_that_was_not_asked_for_is_told_from_others_by_its_words():
+    answer, mistake = complaining("mine"), complaining("theirs")
+    assert verdict_on(answer, one_demand(lambda a: a.equals(1.69), -1.3), mistakes=[("A3", mistake)]).misconception == ""
+    assert verdict_on(answer, one_demand(lambda a: a.equals(1.69), -1.3), mistakes=[("A3", answer)]).misconception == "A3"
 
 
 def test_an_idea_is_recognised_in_float32():

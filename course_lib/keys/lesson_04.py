@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from course_lib.exercise import Lesson
-from course_lib.judge import Layer
+from course_lib.judge import Layer, show
 from course_lib.keys import quiz_04
 from course_lib.recipes import Planted, Recipe
 from course_lib.vectors import maps, point, unsorted_point
@@ -215,6 +215,13 @@ def pulled_back(f, x, u):
     return _vjp(f, x, padded)
 
 
+@jvp_forward.mistake("D4")
+def u_as_cotangent(f, x, u):
+    """You handed u to the walk backward, which wants one weight for each output. u has one entry for each input and is pushed
+    forward."""
+    return _vjp(f, x, u)
+
+
 @jvp_forward.mistake("value")
 def value_returned(f, x, u):
     """You returned f(x). torch.func.jvp gives two things, the value and the change; the second is asked."""
@@ -290,7 +297,7 @@ def _dual_functions(rng):
     )
 
 
-def _dual(product, sine=None):
+def _dual(product=lambda a, b: a.rate * b.value + a.value * b.rate, sine=None):
     """A class of dual numbers with this rule for products and this slope of the sine."""
     sine = sine or torch.cos
 
@@ -346,15 +353,12 @@ def one_term_of_the_product(f, x, u):
 @jvp_dual.mistake("A7")
 def rate_lost_in_sine(f, x, u):
     """Your sine forgets the rate that comes in: it is cos(value) times the rate."""
-    dual = _dual(lambda a, b: a.rate * b.value + a.value * b.rate)
 
-    class Forgetful(dual):
+    class Forgetful(_dual()):
         def sin(self):
             return Forgetful(float(np.sin(self.value)), float(np.cos(self.value)))
 
-    for name in ("__add__", "__radd__", "__mul__", "__rmul__", "__neg__", "__sub__", "__rsub__", "exp"):
-        setattr(Forgetful, name, _as(Forgetful, getattr(dual, name)))
-    return _rates(f, x, u, Forgetful)
+    return _rates_of_kind(f, x, u, Forgetful)
 
 
 def _as(kind, method):
@@ -368,13 +372,58 @@ def _as(kind, method):
 @jvp_dual.mistake("sign-of-cosine")
 def sine_with_wrong_slope(f, x, u):
     """Your sine has the slope −cos. The slope of the sine is +cos; it is the cosine's slope that has a minus."""
-    return _rates(f, x, u, _dual(lambda a, b: a.rate * b.value + a.value * b.rate, lambda t: -torch.cos(t)))
+    return _rates(f, x, u, _dual(sine=lambda t: -torch.cos(t)))
+
+
+@jvp_dual.mistake("no-right-methods")
+def numbers_on_the_left_forgotten(f, x, u):
+    """A plain number stands on the left there, as in 3.0 * z. Python asks the number first and then your class, for __rmul__,
+    __radd__ or __rsub__."""
+
+    class LeftOnly(_dual()):
+        __radd__ = __rsub__ = __rmul__ = _not_for_me
+
+    return _rates_of_kind(f, x, u, LeftOnly)
+
+
+@jvp_dual.mistake("no-right-methods")
+def subtraction_from_a_number_forgotten(f, x, u):
+    """Sums and products with a number on the left work, but 2.0 - z does not: Python asks your class for __rsub__."""
+
+    class NoRightMinus(_dual()):
+        __rsub__ = _not_for_me
+
+    return _rates_of_kind(f, x, u, NoRightMinus)
+
+
+@jvp_dual.mistake("A18")
+def subtraction_turned_round(f, x, u):
+    """With a plain number on the left your difference is turned round: in __rsub__(self, other) the other comes first, so the
+    rate is −self.rate."""
+
+    class Turned(_dual()):
+        def __rsub__(self, other):
+            return self - other
+
+    return _rates_of_kind(f, x, u, Turned)
+
+
+def _not_for_me(self, other):
+    return NotImplemented
+
+
+def _rates_of_kind(f, x, u, kind):
+    """The rates by a class that changes some methods: what the others return is of this class, too."""
+    for name in ("__add__", "__radd__", "__mul__", "__rmul__", "__neg__", "__sub__", "__rsub__", "sin", "exp"):
+        if name not in vars(kind):
+            setattr(kind, name, _as(kind, getattr(kind, name)))
+    return _rates(f, x, u, kind)
 
 
 @jvp_dual.mistake("values")
 def values_of_outputs(f, x, u):
     """You returned the values of the outputs. Asked are their rates."""
-    dual = _dual(lambda a, b: a.rate * b.value + a.value * b.rate)
+    dual = _dual()
     return [one.value if isinstance(one, dual) else one for one in f([dual(a, b) for a, b in zip(x, u, strict=True)])]
 
 
@@ -409,7 +458,8 @@ ROUNDING = 1e-6  # no gap of a wrong backward is so small, and no right one so l
 
 def _sees_nothing(gap):
     number = gap.number()
-    gap.holds(abs(number) < ROUNDING, "a gap of 0 but for rounding", f"your gap is {number:.3g}", layer=Layer.VALUE)
+    gap.holds(abs(number) < ROUNDING, "this backward is right, so the gap must be 0 but for rounding",
+              f"your gap is {show(number)}", layer=Layer.VALUE)
 
 
 def _sees_plants(ask):
@@ -417,8 +467,8 @@ def _sees_plants(ask):
         for _ in range(2):
             gap = ask(Recipe("planted", (fault,), f"a self-made function whose backward is wrong ({fault})"), point(ask.rng, 4))
             number = gap.number()
-            gap.holds(number > ROUNDING, "a gap above 0 that shows: this backward is wrong", f"your gap is {number:.3g}",
-                      layer=Layer.VALUE)
+            gap.holds(number > ROUNDING, "this backward is wrong, so the gap must be clearly above 0",
+                      f"your gap is {show(number)}", layer=Layer.VALUE)
 
 
 def _gaps(wanted):
@@ -679,6 +729,19 @@ def never_cleared(f, x, V):
     for v in V:
         y.backward(v, retain_graph=True)
         rows.append(leaf.grad.clone())
+    return torch.stack(rows)
+
+
+@batched_vjp.mistake("C11")
+def last_row_everywhere(f, x, V):
+    """All your rows are equal to the last one: you kept the same .grad each time and zeroed it in place. Keep a copy."""
+    leaf = x.detach().clone().requires_grad_()
+    y, rows = f(leaf), []
+    for v in V:
+        if leaf.grad is not None:
+            leaf.grad.zero_()
+        y.backward(v, retain_graph=True)
+        rows.append(leaf.grad)
     return torch.stack(rows)
 
 

@@ -348,6 +348,21 @@ def coupling_unnoticed(f, X):
     return _batch_rows(f, X)
 
 
+@batch_jacobian.mistake("D7-vmap")
+def vmap_without_a_test(f, X):
+    """The Jacobians are right for independent rows, but vmap shows f one row at a time, and a row by itself cannot tell that
+    it depends on others. Compare with f of the whole batch."""
+    return torch.func.vmap(torch.func.jacrev(lambda row: f(row[None])[0]))(X)
+
+
+@batch_jacobian.mistake("D5-axes")
+def outputs_first(f, X):
+    """Your first axis counts the outputs. Stack with dim=1: (batch, outputs, inputs)."""
+    if _mixes(f, X):
+        raise ValueError("coupled")
+    return _batch_rows(f, X).transpose(0, 1)
+
+
 @batch_jacobian.mistake("D6")
 def four_axes(f, X):
     """Your result has four axes, (B, m, B, n): the derivatives of every row by every row, nearly all of them 0. Keep the
@@ -400,7 +415,8 @@ def _says(answer, want):
     value = answer.value
     said = bool(value.numbers) if getattr(value, "dtype", "") == "bool" and value.numbers.shape == () else value
     answer.holds(isinstance(said, bool), "True or False", layer=Layer.TYPE)
-    answer.holds(said is want, "True where the rows touch and False where they don't", f"you said {said}", layer=Layer.VALUE)
+    fact = "here a row of the result uses other rows" if want else "here each row of the result uses its own row only"
+    answer.holds(said is want, fact, f"you said {said}", layer=Layer.VALUE)
 
 
 @is_coupled.mistake("D7")
@@ -468,7 +484,7 @@ def chain_jacobian(ask):
             answer.equals(_product(Js), "the entry of the product")
             work = sum(rows * cols for rows, cols in zip(sizes[1:], sizes[2:], strict=False))
             work += sizes[1]  # a fold may begin with the 1 × 1 identity
-            answer.holds(answer.reply.calls > 0, "all products through matmul", layer=Layer.METHOD)
+            answer.holds(answer.reply.calls > 0, "all products made with matmul", "matmul was never called", layer=Layer.METHOD)
             answer.holds(answer.reply.tracked <= work, f"at most {work} multiplications",
                          f"you needed {answer.reply.tracked} multiplications", layer=Layer.METHOD)
 
@@ -586,6 +602,14 @@ def diagonal_only(f, x, v):
     return rows.diagonal() * v
 
 
+@hvp_at.mistake("C6")
+def gradient_and_product(f, x, v):
+    """That is the gradient plus H·v: both walks wrote into the same .grad, and .grad adds up. torch.autograd.grad returns
+    each by itself."""
+    leaf, g = _gradient(f, x, create_graph=True)
+    return g + torch.autograd.grad(g @ v, leaf)[0]
+
+
 @hvp_at.mistake("D3")
 def row_sums_times_v(f, x, v):
     """You walked back from the sum of the gradient and multiplied with v afterwards. v must weigh the gradient before the
@@ -686,7 +710,8 @@ def _verdict(answer, want):
     if known and not answer.broken:
         ok = value["ok"]
         ok = bool(ok.numbers) if hasattr(ok, "numbers") and ok.numbers.shape == () else ok
-        answer.holds(ok is want, f"ok is {want} here", f"your ok is {ok}", layer=Layer.VALUE)
+        answer.holds(ok is want, f"this backward is {'right' if want else 'wrong'}: ok must be {want}", f"your ok is {show(ok)}",
+                     layer=Layer.VALUE)
 
 
 def _gradchecked(f, backward, x, weigh, eps=None, rtol=None, small=1e-8):

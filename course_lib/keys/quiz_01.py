@@ -86,7 +86,8 @@ QUESTIONS = {
         "x³ at 0.1 in float32: x.grad == 0.03. True or False?",
         true_false(False),
         slips={True: "0.1 itself is rounded, and so is every step after it."},
-        why="It prints 0.0300 and differs from 0.03 in the ninth decimal place. Compare with a tolerance: torch.testing.assert_close.",
+        why="It prints 0.0300 and differs from 0.03 in the ninth decimal place. Compare with a tolerance: "
+        "torch.testing.assert_close.",
     ),
     "01-constant": Question(
         "“The derivative of 3x² is 6x + C.” True or False?",

@@ -105,7 +105,7 @@ def x_handed_over_as_gradient(f, x, v):
     return leaf.grad
 
 
-@bank.slip("vjp_at", "a tensor of shape (3,)")
+@bank.slip("vjp_at", "take its entry [0]")
 def tuple_of_autograd_grad(f, x, v):
     leaf = leaf_at(x)
     return grad(f(leaf), leaf, v)
@@ -335,7 +335,7 @@ def slope_along_a_line(f, x, u):
     return torch.func.jacfwd(lambda t: f(x + t * u))(torch.tensor(0.0, dtype=x.dtype))
 
 
-@bank.slip("jvp_forward", "gradient= weights the outputs")
+@bank.slip("jvp_forward", "pushed forward", named="D4")
 def u_as_cotangent(f, x, u):
     leaf = leaf_at(x)
     return grad(f(leaf), leaf, u)[0]
@@ -619,7 +619,7 @@ def rates_in_one_tensor(f, x, u):
     return torch.tensor(class_of_its_own(f, x, u))
 
 
-@bank.slip("jvp_dual", "unsupported operand")
+@bank.slip("jvp_dual", "A plain number stands on the left", named="no-right-methods")
 def no_number_on_the_left(f, x, u):
     class LeftOnly(Dual):
         def from_the_right(self, other):
@@ -635,7 +635,7 @@ def plain_output_forgotten(f, x, u):
     return [out.rate for out in f([Dual(a, b) for a, b in zip(x, u, strict=True)])]
 
 
-@bank.slip("jvp_dual", "the rate of an output")
+@bank.slip("jvp_dual", "the other comes first", named="A18")
 def sign_lost_on_the_left(f, x, u):
     class SameFromTheLeft(Dual):
         def __rsub__(self, other):
@@ -1105,7 +1105,7 @@ def only_one_total(f, x, V):
     return leaf.grad
 
 
-@bank.slip("batched_vjp", "row i: vᵢᵀJ")
+@bank.slip("batched_vjp", "Keep a copy", named="C11")
 def last_row_everywhere(f, x, V):
     leaf = leaf_at(x)
     y, rows = f(leaf), []

@@ -458,12 +458,12 @@ def sum_over_the_batch_untested(f, X):
     return jacrev(lambda X: f(X).sum(0))(X).movedim(1, 0)
 
 
-@bank.slip("batch_jacobian", "a ValueError, because")
+@bank.slip("batch_jacobian", "one row at a time", named="D7-vmap")
 def vmap_trusted(f, X):
     return vmap(jacrev(lambda row: f(row[None])[0]))(X)
 
 
-@bank.slip("batch_jacobian", "shape (5, 3, 2)")
+@bank.slip("batch_jacobian", "Stack with dim=1", named="D5-axes")
 def first_axis_is_the_output(f, X):
     if touches(f, X):
         raise ValueError
@@ -559,7 +559,7 @@ def first_row_alone(f, X):
     return not torch.allclose(f(X[:1])[0], f(X)[0])
 
 
-@bank.slip("is_coupled", "True where the rows touch")
+@bank.slip("is_coupled", "here a row of the result uses other rows")
 def rows_turned_round(f, X):
     return not torch.allclose(f(X.flip(0)).flip(0), f(X))
 
@@ -762,7 +762,7 @@ def gradient_detached(f, x, v):
     return grad(g.detach() @ v, leaf)[0]
 
 
-@bank.slip("hvp_at", "H·v is")
+@bank.slip("hvp_at", "the gradient plus H·v", named="C6")
 def gradient_left_in_grad(f, x, v):
     leaf = leaf_at(x)
     f(leaf).backward(create_graph=True)
@@ -992,7 +992,7 @@ def error_never_filled_in(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     return gradcheck(f, backward, x) | {"max_rel_error": 0.0}
 
 
-@bank.slip("my_gradcheck", "ok is True here")
+@bank.slip("my_gradcheck", "this backward is right: ok must be True")
 def text_for_ok(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     return gradcheck(f, backward, x) | {"ok": "yes"}
 
@@ -1079,7 +1079,7 @@ def retained_not_created(f, a):
     return grad(first, x)[0]
 
 
-@bank.slip("fix_second_derivative", "a number")
+@bank.slip("fix_second_derivative", "take its entry [0]")
 def tuple_forgotten(f, a):
     x = torch.tensor(a, dtype=torch.float64, requires_grad=True)
     return grad(grad(f(x), x, create_graph=True)[0], x)
