@@ -171,7 +171,9 @@ def test_batch_norm_is_the_one_of_torch(training):
     assert torch.allclose(f(ROWS), layer(ROWS), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["batch-norm-train", "batch-norm-eval", "centre", "times-total", "cumsum", "tanh", "square"])
+@pytest.mark.parametrize(
+    "name", ["batch-norm-train", "batch-norm-eval", "centre", "times-total", "cumsum", "tanh", "square"]
+)
 def test_a_function_of_a_batch_takes_a_batch_of_one_and_every_transform(name):
     f = Recipe("named", (name,)).function()
     assert f(ROWS[:1]).shape == (1, 2)
@@ -207,7 +209,8 @@ def test_a_right_claim_keeps_dtype_and_shape_and_looks_at_what_arrives(name, dty
     once, twice = claim(g, x), claim(2 * g, x)
     assert (once.dtype, once.shape) == (dtype, x.shape) and torch.allclose(twice, 2 * once)
     assert torch.equal(Recipe("claimed", (name, "upstream-ignored")).function()(2 * g, x), once)
-    assert (Recipe("claimed", (name, "dtype")).function()(g, x).dtype != dtype) and (claim.calls, claim.tracked) == (2, 0)
+    assert Recipe("claimed", (name, "dtype")).function()(g, x).dtype != dtype
+    assert (claim.calls, claim.tracked) == (2, 0)
 
 
 def test_the_jacobian_of_a_function_of_a_list_is_that_of_its_formula():

@@ -422,7 +422,9 @@ class DataDual:
     dot: float = 0.0
 
     def __add__(self, o):
-        return DataDual(self.val + o.val, self.dot + o.dot) if isinstance(o, DataDual) else DataDual(self.val + o, self.dot)
+        if not isinstance(o, DataDual):
+            return DataDual(self.val + o, self.dot)
+        return DataDual(self.val + o.val, self.dot + o.dot)
 
     def __radd__(self, o):
         return self + o
@@ -533,7 +535,8 @@ class TorchDual:
 
 @bank.honest("jvp_dual")
 def torch_scalars_inside(f, x, u):
-    return [out.rate if isinstance(out, TorchDual) else 0.0 for out in f([TorchDual(*pair) for pair in zip(x, u, strict=True)])]
+    outs = f([TorchDual(*pair) for pair in zip(x, u, strict=True)])
+    return [out.rate if isinstance(out, TorchDual) else 0.0 for out in outs]
 
 
 @bank.honest("jvp_dual")
@@ -609,7 +612,8 @@ def a_matrix_for_each_number(f, x, u):
 @bank.honest("jvp_dual")
 def duals_of_torch(f, x, u):
     with forward_ad.dual_level():
-        duals = [forward_ad.make_dual(torch.tensor(a).double(), torch.tensor(b).double()) for a, b in zip(x, u, strict=True)]
+        pairs = zip(torch.tensor(x).double(), torch.tensor(u).double(), strict=True)
+        duals = [forward_ad.make_dual(a, b) for a, b in pairs]
         tangents = [forward_ad.unpack_dual(out).tangent if isinstance(out, torch.Tensor) else None for out in f(duals)]
     return [0.0 if tangent is None else tangent.item() for tangent in tangents]
 
@@ -1231,7 +1235,7 @@ bank.hide("fix_stack", r"v \* torch|\.backward\(v\)")
 X, Y = sympy.symbols("x y")
 
 
-def dual_of(*lines, name="x"):
+def gradient_after(*lines, name="x"):
     return getattr(after(*lines), name).grad
 
 
@@ -1248,33 +1252,34 @@ def walks_needed():
 
 bank.computed = {
     "04-recall-chain": lambda: sympy.diff(sympy.sin(2 * X), X).subs(X, 0),
-    "04-recall-ways": lambda: dual_of("x = torch.ones((), requires_grad=True)", "(3 * x + 5 * x).backward()").item(),
+    "04-recall-ways": lambda: gradient_after("x = torch.ones((), requires_grad=True)", "(3 * x + 5 * x).backward()").item(),
     "04-recall-detach": is_sharing,
-    "04-recall-shape": lambda: tuple(dual_of(
+    "04-recall-shape": lambda: tuple(gradient_after(
         "W = torch.ones(4, 3, requires_grad=True)", "(W @ torch.ones(3)).sum().backward()", name="W").shape),
     "04-recall-held": lambda: sympy.diff(X * Y, X).subs(Y, 5),
     "04-scalar-only": lambda: runs("x = torch.tensor([2.0, 3.0], requires_grad=True)", "(x * x).backward()"),
-    "04-weights": lambda: dual_of(
-        "x = torch.tensor([2.0, 3.0], requires_grad=True)", "y = x * x", "y.backward(gradient=torch.tensor([1.0, 10.0]))"
+    "04-weights": lambda: gradient_after(
+        "x = torch.tensor([2.0, 3.0], requires_grad=True)", "y = x * x", "y.backward(torch.tensor([1.0, 10.0]))"
     )[1].item(),
     "04-wrong-length": lambda: runs(
         "x = torch.tensor([2.0, 3.0], requires_grad=True)", "y = x * x", "y.backward(gradient=torch.ones(3))"),
-    "04-sum-trick": lambda: round(dual_of(
+    "04-sum-trick": lambda: round(gradient_after(
         "x = torch.tensor([0.7, -1.3, 2.5], requires_grad=True)", "torch.softmax(x, 0).sum().backward()")[0].item(), 6),
-    "04-cumsum": lambda: dual_of(
+    "04-cumsum": lambda: gradient_after(
         "x = torch.tensor([0.7, -1.3, 2.5], requires_grad=True)", "torch.cumsum(x, 0).sum().backward()")[0].item(),
     "04-tuple": lambda: type(after(
         "x = torch.tensor(0.7, requires_grad=True)", "g = torch.autograd.grad(x * x, x)").g).__name__,
     "04-unused": lambda: runs(
         "a = torch.tensor(0.7, requires_grad=True)", "b = torch.tensor(1.3, requires_grad=True)", "y = a * a",
         "torch.autograd.grad(y, (a, b))"),
-    "04-copy": lambda: str(dual_of(
+    "04-copy": lambda: str(gradient_after(
         "x = torch.tensor(4.0, requires_grad=True)", "z = 3 * x", "w = torch.tensor(z.item(), requires_grad=True)",
         "(w * w).backward()")),
     "04-transpose": lambda: {(1.0, 2.0): "row", (1.0, 3.0): "column"}[tuple(
         torch.func.vjp(lambda x: torch.tensor([[1.0, 2.0], [3.0, 4.0]]) @ x, torch.ones(2))[1](
             torch.tensor([1.0, 0.0]))[0].tolist())],
-    "04-mean3": lambda: dual_of("M = torch.ones(3, 3, requires_grad=True)", "M.mean().backward()", name="M")[0, 0].item(),
+    "04-mean3": lambda: gradient_after(
+        "M = torch.ones(3, 3, requires_grad=True)", "M.mean().backward()", name="M")[0, 0].item(),
     "04-fill-v": lambda: (torch.eye(3) == torch.tensor([0.0, 0.0, 1.0])).all(1).nonzero().item() // 2,
     "04-exit-v": lambda: (torch.ones(2, 5) @ torch.ones(5)).numel(),
     "04-exit-trick": lambda: int(torch.func.jacrev(torch.tanh)(torch.ones(4)).count_nonzero(dim=1).max()),
