@@ -145,7 +145,11 @@ def without_answers(source, place="the cell"):
             raise BuildError(f"{place}: {exercise.name} is written on one line; put its body on lines of its own.")
         if ast.get_docstring(node) is None:
             raise BuildError(f"{place}: {exercise.name} has no docstring; say there what goes in and what comes out.")
-        lines[body[0].end_lineno : node.end_lineno] = stub_body(exercise, "    ")
+        if isinstance(node, ast.ClassDef) and exercise.given_source is None:
+            stub = stub_methods(node, exercise, lines)
+        else:
+            stub = stub_body(exercise, "    ")
+        lines[body[0].end_lineno : node.end_lineno] = stub
     return "\n".join(lines)
 
 
@@ -155,6 +159,17 @@ def name_of(node):
     if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
         return node.targets[0].id
     return None
+
+
+def stub_methods(node, exercise, lines):
+    """The methods that the signature of a class exercise names, with their docstrings and dots for their bodies."""
+    stub = []
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef) and f"{method.name}(" in exercise.signature:
+            first = method.body[0]
+            head = first.end_lineno if ast.get_docstring(method) else first.lineno - 1
+            stub += ["", *lines[method.lineno - 1 : head], "        ..."]
+    return stub or ["    ..."]
 
 
 def stub_body(exercise, indent):

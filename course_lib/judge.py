@@ -7,13 +7,15 @@ never stops it: every question is asked, then the most fundamental problem is th
 
 import contextlib
 import hashlib
+import inspect
 import random
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 import numpy as np
 
-from course_lib.observe import Array, Failure, Leaf, Reply, describe, is_untouched, observe
+from course_lib.observe import Array, Driver, Failure, Leaf, Reply, describe, is_untouched, observe
+from course_lib.recipes import coded
 
 
 class Status(StrEnum):
@@ -167,6 +169,16 @@ class Ask:
         self._note_habits(reply)
         return Answer(self, reply, args)
 
+    def using(self, drive, *args):
+        """Put a question to an answer that is to be used, not called: drive(answer, *args) runs where the answer lives.
+
+        drive: a function of the key that returns plain data. It travels as source, may use torch, nn, F, np and math
+        only, and its docstring says in words what is done.
+        """
+        code = drive.__code__
+        text = " ".join(inspect.getdoc(drive).split()).rstrip(".")
+        return self(Driver(coded(drive), text, code.co_varnames[1 : code.co_argcount]), *args)
+
     @contextlib.contextmanager
     def part(self, title, weight=1):
         """Everything demanded inside must hold for the weight to count."""
@@ -198,6 +210,10 @@ class Ask:
 
     def describe(self, args):
         names = self.exercise.parameters
+        if args and isinstance(args[0], Driver):
+            driver, *args = args
+            named = ", ".join(f"{name} = {show(arg)}" for name, arg in zip(driver.parameters, args, strict=False))
+            return f"{driver.text}: {named}" if named else driver.text
         return ", ".join(f"{name} = {show(arg)}" for name, arg in zip(names, args, strict=False))
 
 

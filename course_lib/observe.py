@@ -5,7 +5,10 @@ the Reply over the wire. It needs torch and NumPy only, and judges nothing.
 
 Arguments of a question are plain data too: numbers, text, lists, dicts, NumPy arrays (they arrive as fresh torch
 tensors of the same dtype and shape), Leaf(array) (arrives with requires_grad=True), Dtype("float32") (arrives as
-torch.float32) and anything with a `.function()` that makes a fresh torch function (a Formula).
+torch.float32) and anything with a `.function()` that makes a fresh torch function (a Formula, a Recipe).
+
+Where an answer is to be used rather than called (a class, a function that changes what it is given), the first argument
+is a Driver: a function of ours that gets the answer and the other arguments, and returns plain data.
 """
 
 import contextlib
@@ -17,12 +20,13 @@ import time
 import traceback
 import types
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 TEXT_LIMIT = 600  # characters kept of a message, a printout or a source line
+WRITTEN_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement, not built in
 DEPTH_LIMIT = 8  # nesting of lists in an answer
 
 
@@ -41,6 +45,15 @@ class Leaf:
     """
 
     numbers: np.ndarray
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A use of an answer: recipe.function()(answer, *args) returns what happened, as plain data."""
+
+    recipe: object  # of a function of ours, as recipes.coded makes it
+    text: str = field(default="", compare=False)  # what is done with the answer, in words; not sent
+    parameters: tuple[str, ...] = field(default=(), compare=False)  # the names of the other arguments; not sent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +104,13 @@ class Reply:
 
 
 def observe(function, args):
-    """Call function(*args) on fresh copies of args; never raises an Exception of the student's."""
+    """Call function(*args) on fresh copies of args; never raises an Exception of the student's.
+
+    With a Driver as the first argument, changed and left_grad stay empty: the driver reports what matters.
+    """
+    if args and isinstance(args[0], Driver):
+        reply = observe(_driven(args[0], function), args[1:])
+        return replace(reply, changed=(), left_grad=())
     inputs = [_materialise(arg) for arg in args]
     before = [t.detach().clone() if isinstance(t, torch.Tensor) else None for t in inputs]
     leaves = [t for t, arg in zip(inputs, args, strict=True) if isinstance(arg, Leaf)]
@@ -122,6 +141,24 @@ def observe(function, args):
         warnings=tuple(str(w.message)[:TEXT_LIMIT] for w in caught if issubclass(w.category, UserWarning))[:5],
         printed=printed.getvalue()[:TEXT_LIMIT],
     )
+
+
+def _driven(driver, answer):
+    """The driver's function with the answer as its first argument; failures still point at lines of the answer."""
+    run = driver.recipe.function()
+
+    def use(*args):
+        return run(answer, *args)
+
+    use.home = home_of(answer)
+    return use
+
+
+def home_of(answer):
+    """The name of the file an answer was written in: of its own code, or of a method of a class; None if it has none."""
+    parts = [answer, *(vars(answer).values() if isinstance(answer, type) else ())]
+    codes = (getattr(getattr(part, "__func__", part), "__code__", None) for part in parts)
+    return next((code.co_filename for code in codes if code), getattr(answer, "home", None))
 
 
 @contextlib.contextmanager
@@ -178,6 +215,8 @@ def is_untouched(answer, given=None):
         return True
     if isinstance(answer, dict) and answer and all(value is ... for value in answer.values()):
         return True
+    if isinstance(answer, type):
+        return bool(answer.__flags__ & WRITTEN_IN_PYTHON) and _class_is_untouched(answer, given)
     code = getattr(answer, "__code__", None)
     if code is None:
         return False
@@ -186,9 +225,28 @@ def is_untouched(answer, given=None):
     return given is not None and instructions(code) == instructions(_function_code(given))
 
 
+def _class_is_untouched(answer, given):
+    """No method does anything, or every method is still the one that was handed out."""
+    codes = _method_codes(vars(answer).values())
+    if given is None:
+        return all(map(_does_nothing, codes.values()))
+    names = {}
+    exec(compile(given, "<given>", "exec"), {"torch": torch, "nn": torch.nn}, names)
+    (original,) = names.values()
+    theirs = _method_codes(vars(original).values())
+    return {name: instructions(code) for name, code in codes.items()} == {
+        name: instructions(code) for name, code in theirs.items()
+    }
+
+
+def _method_codes(parts):
+    functions = [getattr(part, "__func__", part) for part in parts]
+    return {part.__name__: part.__code__ for part in functions if hasattr(part, "__code__")}
+
+
 def explain_failure(error, function=None):
     """A Failure that points at the student's last own line: in the file of `function`, or the innermost frame."""
-    home = getattr(getattr(function, "__code__", None), "co_filename", None)
+    home = getattr(function, "home", None) or home_of(function)
     frames = traceback.extract_tb(error.__traceback__)
     bases = tuple(base.__name__ for base in type(error).__mro__[1:-2])  # without BaseException and object
     if isinstance(error, SyntaxError):

@@ -8,7 +8,7 @@ import pytest
 
 from course_lib import build
 from course_lib.build import BuildError, dump, exercise_from, normalised, stub_body, without_answers
-from course_lib.exercise import all_exercises
+from course_lib.exercise import Exercise, all_exercises
 
 SOLUTION = '''import torch
 
@@ -48,6 +48,37 @@ def test_body_goes_signature_docstring_decorator_and_the_rest_stay():
 
 def test_taking_the_answers_out_twice_changes_nothing():
     assert without_answers(without_answers(SOLUTION)) == without_answers(SOLUTION)
+
+
+CLASS = '''class HandMomentum:
+    """SGD with momentum.
+
+    params: list of tensors.
+    """
+
+    def __init__(self, params, lr, momentum):
+        """Keep what is needed."""
+        self.params, self.lr = params, lr
+
+    def step(self):
+        self._move(self.params)
+
+    def _move(self, params):
+        return 1
+'''
+
+
+def test_of_a_class_the_methods_that_the_signature_names_stay_without_bodies(monkeypatch):
+    signature = "__init__(params, lr, momentum); step(); zero_grad()"
+    task = Exercise(name="HandMomentum", lesson="07", number="7.7", title="", signature=signature, points=2, minutes=5,
+                    section="07f", key=None, kind="class")  # fmt: skip
+    monkeypatch.setattr(build, "all_exercises", lambda: {"HandMomentum": task})
+    stub = without_answers(CLASS)
+    assert "_move" not in stub and "self.lr = " not in stub and "Keep what is needed." in stub
+    names = {}
+    exec(stub, names)
+    assert names["HandMomentum"]([], 0.1, 0.9).step() is None
+    assert without_answers(stub) == stub.rstrip()
 
 
 def test_a_value_becomes_dots():

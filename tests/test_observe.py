@@ -14,6 +14,7 @@ from course_lib.formula import Formula, x
 from course_lib.functions import TorchFunction
 from course_lib.observe import (
     Array,
+    Driver,
     Dtype,
     Failure,
     Leaf,
@@ -26,6 +27,7 @@ from course_lib.observe import (
     observe,
     weights,
 )
+from course_lib.recipes import coded
 
 VALUES = np.array([0.7, -1.3])
 
@@ -455,3 +457,56 @@ def test_printed_keeps_the_beginning_and_says_that_all_was_written():
 def test_prints_before_an_exception_are_kept():
     reply = observe(student("def answer():\n    print('so far')\n    return 1 / 0"), ())
     assert (reply.printed, reply.failure.type) == ("so far\n", "ZeroDivisionError")
+
+
+# --- answers that are used -------------------------------------------------------------------------------------------
+
+COUNTER = """
+class Counter:
+    def __init__(self, start):
+        self.count = start
+
+    def step(self, by):
+        self.count = self.count + by
+        return 1 / self.count
+"""
+
+
+def two_steps(counter_class, start, by):
+    counter = counter_class(start)
+    return [counter.step(one) for one in by]
+
+
+def test_a_driver_uses_a_class_and_returns_plain_data():
+    reply = observe(student(COUNTER, "Counter"), (Driver(coded(two_steps)), 1.0, [1.0, 2.0]))
+    assert reply.value == [0.5, 0.25]
+
+
+def test_a_failure_under_a_driver_points_at_the_line_of_the_class():
+    reply = observe(student(COUNTER, "Counter"), (Driver(coded(two_steps)), 1.0, [-1.0, 2.0]))
+    assert reply.failure.type == "ZeroDivisionError" and reply.failure.line == 8
+
+
+def fill_and_report(function, numbers):
+    function(numbers)
+    return numbers
+
+
+def test_a_driver_gets_fresh_tensors_and_tells_of_changes_itself():
+    numbers = VALUES.copy()
+    reply = observe(lambda t: t.zero_(), (Driver(coded(fill_and_report)), numbers))
+    assert reply.value.numbers.tolist() == [0, 0] and reply.changed == () and numbers.tolist() == VALUES.tolist()
+
+
+STUB = "class Counter:\n    \"words\"\n\n    def __init__(self, start):\n        ...\n\n    def step(self, by):\n        ...\n"
+
+
+def test_a_class_is_untouched_while_its_methods_do_nothing():
+    assert is_untouched(student(STUB, "Counter")) and not is_untouched(student(COUNTER, "Counter"))
+    begun = STUB.replace("start):\n        ...", "start):\n        self.start = start")
+    assert not is_untouched(student(begun, "Counter"))
+
+
+def test_a_class_to_repair_is_untouched_while_it_is_as_given():
+    assert is_untouched(student(COUNTER, "Counter"), COUNTER)
+    assert not is_untouched(student(COUNTER.replace("1 /", "2 /"), "Counter"), COUNTER)

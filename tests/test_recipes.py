@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from course_lib.functions import TreeError
-from course_lib.recipes import BUILDERS, CHECKED, NAMED, Claimed, Planted, Recipe
+from course_lib.recipes import BUILDERS, CHECKED, NAMED, Claimed, Planted, Recipe, coded
 
 X = torch.tensor([0.7, -1.3, 0.4, 1.6], dtype=torch.float64)
 MATRIX = X.reshape(2, 2)
@@ -18,6 +19,7 @@ SAMPLES = {  # kind: (data, arguments of a call, what comes out)
     "counted-matmul": ((), (MATRIX, MATRIX), lambda: MATRIX @ MATRIX),
     "checked": (("cumsum",), (X,), lambda: torch.cumsum(X, 0)),
     "claimed": (("square", "none"), (torch.ones(4), X), lambda: 2 * X),
+    "code": (("def double(x):\n    return 2 * x\n", "double"), (X,), lambda: 2 * X),
 }
 
 
@@ -226,3 +228,39 @@ def test_rows_of_a_batch_go_through_a_vector_function_independently():
     f = Recipe("vector", ([["mul", ["x", 0], ["x", 1]], ["sin", ["x", 1]], ["num", 4.0]], 2)).function()
     assert torch.equal(f(ROWS), torch.stack([f(row) for row in ROWS]))
     assert torch.equal(f(ROWS)[:, 2], torch.full((3,), 4.0, dtype=torch.float64))
+
+
+# --- code of ours ----------------------------------------------------------------------------------------------------
+
+
+def scaled_by(factor, shift):
+    def scale(x):
+        return factor * x + shift
+
+    return scale
+
+
+def tiny_model(weight):
+    model = nn.Linear(2, 1, bias=False)
+    model.weight.data = torch.tensor([weight], dtype=torch.float64)
+    return model
+
+
+def test_code_with_parameters_is_what_it_returns_for_them():
+    f = coded(scaled_by, 3.0, -1.0).function()
+    assert torch.allclose(f(X), 3 * X - 1) and f.calls == 1
+
+
+def test_code_that_makes_a_model_arrives_as_a_fresh_model():
+    recipe = coded(tiny_model, [0.7, -1.3])
+    one, other = recipe.function(), recipe.function()
+    assert isinstance(one, nn.Module) and one is not other
+    assert torch.allclose(one(X[:2]), 0.7 * X[0] - 1.3 * X[1])
+
+
+def test_code_loses_its_decorators():
+    @staticmethod
+    def plain(x):
+        return x
+
+    assert coded(plain).function()(7) == 7

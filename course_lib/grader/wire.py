@@ -14,7 +14,7 @@ import time
 import msgpack
 import numpy as np
 
-from course_lib.observe import TEXT_LIMIT, Array, Dtype, Failure, Leaf, Other, Reply
+from course_lib.observe import TEXT_LIMIT, Array, Driver, Dtype, Failure, Leaf, Other, Reply
 from course_lib.recipes import Recipe
 
 MIB = 2**20
@@ -27,6 +27,7 @@ BASES = 10  # of the class of an exception
 DEPTH = 12  # nesting of a value; observe.describe stops at 8
 RECIPE_DEPTH = 60  # of the data of a function: formulas as trees
 RECIPE_NODES = 10_000
+RECIPE_TEXT = 20_000  # characters of one text in the data of a function: source code of ours
 DTYPES = frozenset(
     "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64".split()
 )  # of the numbers that travel
@@ -81,6 +82,8 @@ def pack_value(value, depth=0):
         return ["leaf", *_pack_numbers(value.numbers)]
     if isinstance(value, Dtype):
         return ["dtype", value.name]
+    if isinstance(value, Driver):
+        return ["driver", pack_value(value.recipe)]
     if isinstance(value, Other):
         return ["other", clean(value.type), clean(value.text)]
     recipe = value if isinstance(value, Recipe) else getattr(value, "recipe", None)
@@ -162,6 +165,14 @@ def _unpack_recipe(data):
     return Recipe(_text(kind), tuple(_plain(parts, [0])))
 
 
+def _unpack_driver(data):
+    (recipe,) = _exactly(data, 1)
+    recipe = unpack_value(recipe, QUESTIONS)
+    if not isinstance(recipe, Recipe):
+        raise WireError("not a driver")
+    return Driver(recipe)
+
+
 def _plain(data, count, depth=0):
     """Nested lists of numbers and text, as lists; nothing else and not too many."""
     count[0] += 1
@@ -171,7 +182,9 @@ def _plain(data, count, depth=0):
         return [_plain(item, count, depth + 1) for item in data]
     if data is None or isinstance(data, bool | int | float):
         return data
-    return _text(data)
+    if not isinstance(data, str) or len(data) > RECIPE_TEXT:
+        raise WireError("not a text of the data of a function")
+    return data
 
 
 ANSWERS = {  # what may come back
@@ -186,6 +199,7 @@ QUESTIONS = ANSWERS | {  # what may be asked
     "leaf": lambda data, depth, kinds: Leaf(_unpack_numbers(*_exactly(data, 3))),
     "dtype": lambda data, depth, kinds: _unpack_dtype(data),
     "recipe": lambda data, depth, kinds: _unpack_recipe(data),
+    "driver": lambda data, depth, kinds: _unpack_driver(data),
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from course_lib.exercise import Exercise
 from course_lib.grader import grade as grading
 from course_lib.grader.grade import Questions, defines, grade_submission, judge_again
 from course_lib.grader.sandbox import Server
@@ -154,3 +155,53 @@ def test_no_byte_of_the_secret_is_within_reach(server, monkeypatch):
     found = set(re.findall(r"CANARY-[^']+", message))
     planted = re.findall(r"CANARY-[0-9a-f]{32}", message)[-1]
     assert found == {planted}  # the search works, and finds nothing else
+
+
+# --- answers that are used -------------------------------------------------------------------------------------------
+
+
+def counts_up(counter, start, by):
+    """A counter goes a few steps."""
+    one = counter(start)
+    return [one.step(step) for step in by]
+
+
+def counter_key(ask):
+    with ask.part("two steps"):
+        ask.using(counts_up, 1.0, [1.0, 2.5]).equals([2.0, 4.5], "the count")
+
+
+Counter = Exercise(
+    name="Counter", lesson="01", number="1.5", title="", signature="__init__(start); step(by)", points=1, minutes=1,
+    section="01a", kind="class", key=counter_key,
+)  # fmt: skip
+COUNTER = """class Counter:
+    def __init__(self, start):
+        self.count = start
+    def step(self, by):
+        self.count += by
+        return self.count"""
+
+
+@pytest.mark.parametrize(
+    "cell, status",
+    [
+        (COUNTER, Status.CORRECT),
+        (COUNTER.replace("+=", "-="), Status.WRONG),
+        (COUNTER.replace("count += by", "cuont += by"), Status.RAISED),
+        ("class Counter:\n    def __init__(self, start): ...\n    def step(self, by): ...", Status.OPEN),
+    ],
+)
+def test_a_class_is_used_behind_the_wall_by_code_that_travels_with_the_question(server, cell, status):
+    (graded,) = grade_submission([cell], [Counter], seed=SEED, server=server, limits=QUICK)
+    assert graded.verdict.status is status
+    again = judge_again(Counter, graded.transcript, seed=SEED)
+    assert again == graded.verdict
+
+
+def test_a_failure_in_a_class_shows_its_line_and_the_use_in_words(server):
+    cell = COUNTER.replace("count += by", "cuont += by")
+    (graded,) = grade_submission([cell], [Counter], seed=SEED, server=server, limits=QUICK)
+    problem = graded.verdict.problem
+    assert problem.failure.code == "self.cuont += by"
+    assert problem.question == "A counter goes a few steps: start = 1, by = [1, 2.5]"
