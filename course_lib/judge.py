@@ -403,7 +403,9 @@ class Answer:
         elif value.numbers.shape != want.shape:
             self._fail(Layer.SHAPE, f"shape {want.shape}", f"shape {value.numbers.shape}")
         elif not np.isfinite(value.numbers).all() and np.isfinite(want).all():
-            self._fail(Layer.FINITE, "only finite numbers")
+            bad = np.argwhere(~np.isfinite(value.numbers))[0]
+            got = f"{said} {show(float(value.numbers[tuple(bad)]))} at index [{', '.join(map(str, bad))}]"
+            self._fail(Layer.FINITE, "only finite numbers", got)
         else:
             got = value.numbers.astype(float)
             gap = np.abs(got - want) / np.maximum(np.abs(want), tolerance.scale)
