@@ -17,7 +17,7 @@ _HOMES = {
     "plot_contour": "plots_fields", "plot_descent": "plots_fields", "plot_slices": "plots_fields",
     "plot_jacobian": "plots_jacobians", "plot_map": "plots_jacobians", "plot_ribbons": "plots_jacobians",
     "plot_activation": "plots_networks", "plot_gradient_flow": "plots_networks", "plot_losses": "plots_networks",
-    "plot_softmax": "plots_networks",
+    "plot_images": "plots_images", "plot_regions": "plots_regions", "plot_softmax": "plots_networks",
     "plot_function": "plots", "plot_remainder": "plots", "plot_secants": "plots", "plot_step_error": "plots",
     "plot_tangent": "plots", "plot_with_derivative": "plots", "plot_zoom": "plots",
     "trace": "graph", "draw_graph": "drawing", "backprop_stepper": "stepper", "step_through": "stepper",
