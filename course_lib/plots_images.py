@@ -20,7 +20,8 @@ def plot_images(images):
     if not isinstance(images, dict) or not 0 < len(images) <= MOST:
         raise TypeError(f"images must be a dict of one to {MOST} pictures by title.")
     shown = {str(title): _numbers(image, title) for title, image in images.items()}
-    made = theme.figure(1, len(shown), width=1.9 * len(shown) + 0.2, height=2.35, left=0.1, gap=0.12)
+    made = theme.figure(1, len(shown), width=1.9 * len(shown) + 0.2, height=2.2, left=0.1, gap=0.12)
+    made.subplots_adjust(bottom=0.03)
     parts = []
     for ax, (title, numbers) in zip(np.atleast_1d(made.axes), shown.items(), strict=True):
         signed = (numbers < 0).any()
@@ -31,6 +32,7 @@ def plot_images(images):
             ax.plot(columns, rows, linestyle="none", marker=".", markersize=3.5, color=theme.INK)
         ax.set(xticks=[], yticks=[])
         ax.grid(False)
+        ax.spines[:].set_visible(False)
         ax.set_title(title, fontsize=9.5, color=theme.INK)
         parts.append(f"{title}, from {number(numbers.min())} to {number(numbers.max())}{', dots are negative' if signed else ''}")
     return describe(theme.Panels(list(made.axes)), f"{len(shown)} images: {'; '.join(parts)}.")

@@ -9,7 +9,7 @@ from course_lib.theme import describe
 
 FINE = 401  # samples a side
 MOST = 12  # regions that a picture can hold
-NAMED = 7  # regions with their gradient written into them
+NAMED = 0.03  # of the picture: smaller regions have no room for their gradient in numbers
 TINTS = (theme.FUNCTION, theme.TANGENT, theme.SECOND, theme.SECANT)
 
 
@@ -31,7 +31,9 @@ def plot_regions(f, over=SQUARE, ax=None):
             ax.contourf(u, v, inside, levels=[0.5, 1.5], colors=[TINTS[i % len(TINTS)]["color"]],
                         alpha=0.12 + 0.14 * (i // len(TINTS) % 2))  # fmt: skip
             ax.contour(u, v, inside, levels=[0.5], colors=[theme.INK], linewidths=1.1)
-    for i in largest_first(labels, len(gradients))[:NAMED]:
+    for i in range(len(gradients)):
+        if (labels == i).mean() < NAMED:
+            continue
         row, column = innermost(labels == i)
         arrows(ax, [[u[column], v[row]]], gradients[[i]] * scale * 1.6, width=3.4)
         above = gradients[i][1] <= 0  # on the side that the arrow does not take
@@ -61,10 +63,6 @@ def regions_of(hill, ranges):
         )
     number = np.where(whole, np.cumsum(whole) - 1, -1)
     return number[labels.ravel()].reshape(FINE, FINE), gradients[whole]
-
-
-def largest_first(labels, count):
-    return sorted(range(count), key=lambda i: -(labels == i).sum())
 
 
 def innermost(inside):
