@@ -13,7 +13,7 @@ _HOMES = {
     "cotangent_mixer": "explore_04", "sum_trick_lie_detector": "explore_04",
     "jacobian_microscope": "explore_05", "ribbon_view": "explore_05",
     "depth_dial": "explore_06", "softmax_seesaw": "explore_06",
-    "learning_rate_dial": "explore_07", "upstream_dial": "explore_09",
+    "learning_rate_dial": "explore_07", "gradient_xray": "explore_08", "upstream_dial": "explore_09",
     "plot_contour": "plots_fields", "plot_descent": "plots_fields", "plot_slices": "plots_fields",
     "plot_jacobian": "plots_jacobians", "plot_map": "plots_jacobians", "plot_ribbons": "plots_jacobians",
     "plot_activation": "plots_networks", "plot_gradient_flow": "plots_networks", "plot_losses": "plots_networks",
@@ -21,6 +21,7 @@ _HOMES = {
     "plot_function": "plots", "plot_remainder": "plots", "plot_secants": "plots", "plot_step_error": "plots",
     "plot_tangent": "plots", "plot_with_derivative": "plots", "plot_zoom": "plots",
     "trace": "graph", "draw_graph": "drawing", "backprop_stepper": "stepper", "step_through": "stepper",
+    "xray": "xrays",
     "Formula": "formula",
 }  # fmt: skip
 

@@ -134,8 +134,8 @@ def trace(f, /, cotangent=None, **leaves):
     parameters have these names, else in this order. cotangent: for a y of several numbers, the weights v, shaped like
     y; gradients are then those of the sum of v·y.
     """
-    copies = _leaves(leaves)
-    with _untouched():
+    copies = leaves_of(leaves)
+    with untouched():
         recorder = Recorder(f)
         for leaf in copies.values():
             recorder.meet(leaf)
@@ -144,7 +144,7 @@ def trace(f, /, cotangent=None, **leaves):
         try:
             tape = Tape(recorder, y, copies.values())
             _refuse_complex(recorder, tape)
-            tape.run(_cotangent(y, cotangent))
+            tape.run(cotangent_of(y, cotangent))
             return _graph(f, copies, recorder, tape)
         finally:
             recorder.restore_grads()
@@ -153,7 +153,7 @@ def trace(f, /, cotangent=None, **leaves):
 # --- running f -------------------------------------------------------------------------------------------------------
 
 
-def _leaves(leaves):
+def leaves_of(leaves):
     if not leaves:
         raise TypeError("trace needs the leaves by name, for example trace(f, x=0.7).")
     return {name: _leaf(name, value) for name, value in leaves.items()}
@@ -174,7 +174,7 @@ def _leaf(name, value):
 
 
 @contextmanager
-def _untouched():
+def untouched():
     """Recording switched on for us, the caller's modes and random numbers as before afterwards."""
     state = torch.get_rng_state()
     try:
@@ -189,7 +189,7 @@ def _untouched():
 def _run(f, copies, recorder):
     if not callable(f):
         raise TypeError(f"expected a function such as lambda x: x**2, got {type(f).__name__} {str(f)[:40]!r}.")
-    args, kwargs = _arguments(f, copies)
+    args, kwargs = arguments_of(f, copies)
     try:
         with recorder:
             y = f(*args, **kwargs)
@@ -208,7 +208,7 @@ def _run(f, copies, recorder):
     return y
 
 
-def _arguments(f, copies):
+def arguments_of(f, copies):
     """By name where f has such parameters, else in order; a Formula's order is that of its symbols."""
     symbols = [str(symbol) for symbol in getattr(f, "symbols", ())]
     if sorted(symbols) == sorted(copies):
@@ -228,7 +228,7 @@ def _arguments(f, copies):
     raise TypeError(f"f takes {signature}, and the leaves are {', '.join(copies)}.")
 
 
-def _cotangent(y, cotangent):
+def cotangent_of(y, cotangent):
     if cotangent is None:
         if y.numel() != 1:
             raise ValueError(
@@ -257,7 +257,7 @@ def _graph(f, copies, recorder, tape):
     edges = _edges(tape)
     names = recorder.names() | {key_of(leaf): name for name, leaf in copies.items()}
     return Graph(
-        nodes=tuple(_nodes(f, recorder, tape, edges, names)), edges=tuple(edges),
+        nodes=tuple(nodes_of(f, recorder, tape, edges, names)), edges=tuple(edges),
         output=tape.order.index(tape.root), notes=tuple(_notes(recorder)),
     )
 
@@ -276,7 +276,7 @@ def _edges(tape):
     return edges
 
 
-def _nodes(f, recorder, tape, edges, names):
+def nodes_of(f, recorder, tape, edges, names):
     arrived, outside = {}, None
     for edge in edges:
         if edge.contribution is not None:

@@ -30,6 +30,7 @@ class Seen:
     inputs: tuple = ()
     note: str = ""
     follows: bool = False  # computed from something that has a gradient
+    dtype: object = None
 
 
 def key_of(tensor):
@@ -47,7 +48,7 @@ class Recorder(TorchFunctionMode):
     def __init__(self, f):
         super().__init__()
         self.seen, self.kept, self.grads = {}, [], []
-        self.left, self.branched = [], False
+        self.left, self.left_from, self.branched = [], [], False
         self.code, self.frame = getattr(f, "__code__", None), None
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -55,7 +56,7 @@ class Recorder(TorchFunctionMode):
         if self.frame is None and self.code is not None:
             self.frame = _frame_of(self.code)
         inputs = tuple(self.meet(tensor) for tensor in _tensors([*args, *kwargs.values()]))
-        out = func(*args, **kwargs)
+        out = self.run(func, args, kwargs)
         name = _name(func)
         results = _tensors([out])
         if results:
@@ -66,8 +67,13 @@ class Recorder(TorchFunctionMode):
         elif inputs and torch.is_grad_enabled():
             if name in LEAVING:
                 self.left.append(name.strip("_"))
+                self.left_from.append(inputs[0])
             self.branched |= name == "__bool__"
         return out
+
+    def run(self, func, args, kwargs):
+        """Do what f asks for."""
+        return func(*args, **kwargs)
 
     def meet(self, tensor):
         """Note a tensor that nothing is known about yet; its key."""
@@ -95,7 +101,9 @@ class Recorder(TorchFunctionMode):
         self.kept.append(tensor)  # an id is only unique while its tensor lives
         if tensor.retains_grad:
             self.grads.append((tensor, tensor.grad))
-        self.seen[key] = Seen(len(self.seen), plain(tensor), tuple(tensor.shape), *rest, **named)
+        self.seen[key] = Seen(
+            len(self.kept) - 1, plain(tensor), tuple(tensor.shape), *rest, dtype=tensor.dtype, **named
+        )
 
     def restore_grads(self):
         """A tensor from outside of f that retains its gradient has seen a backward that was not its own."""

@@ -23,22 +23,22 @@ class Link:
 class Tape:
     """order: keys of all nodes, inputs first; links: for each key, to its inputs; connected: what backward reaches.
 
-    After run(v): gradients, for each key that has one.
+    After run(v): gradients, for each key that has one. also: keys that belong to the tape although y does not need them.
     """
 
-    def __init__(self, recorder, y, leaves):
+    def __init__(self, recorder, y, leaves, also=()):
         self.recorder, self.y, self.root = recorder, y, key_of(y)
         self.variables = {key_of(leaf): leaf for leaf in leaves}
         self.links, self.connected, self.gradients, self.sent = {}, set(), {}, {}
-        self.order = self._ordered(list(self.variables))
+        self.order = self._ordered(list(self.variables), also)
         self._connect()
         self.results = {}  # how many results of one operation are nodes
         for key in self.order:
             self.results[key[0]] = self.results.get(key[0], 0) + 1
 
-    def _ordered(self, given):
+    def _ordered(self, given, also):
         """All keys: the given leaves first, then in the order in which f computed them."""
-        after = self._post_order()
+        after = self._post_order([*also, self.root])
         place = {}
         for key in reversed(after):  # unseen inner nodes come right before the operation that they are part of
             seen = self.recorder.seen.get(key)
@@ -51,9 +51,9 @@ class Tape:
         rank = {key: i for i, key in enumerate(after)}
         return given + sorted((key for key in after if key not in given), key=lambda key: (place[key], rank[key]))
 
-    def _post_order(self):
+    def _post_order(self, roots):
         """Keys, inputs before results; a loop, since a chain may be longer than Python's stack is deep."""
-        order, stack = [], [(self.root, False)]
+        order, stack = [], [(root, False) for root in reversed(roots)]
         while stack:
             key, inputs_done = stack.pop()
             if inputs_done:
