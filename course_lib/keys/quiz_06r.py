@@ -1,0 +1,71 @@
+"""Review B, over lessons 01 to 06: predictions, recall and exit ticket."""
+
+from course_lib.questions import Question, choice, number, raises_or_shape, shape, true_false
+
+QUESTIONS = {
+    "06r-mix-1": Question(
+        "f maps 4 numbers to 3. J·u and vᵀJ: what is the shape of u?",
+        shape((4,)),
+        slips={(3,): "That is v, weights on the outputs. u is a direction of the inputs."},
+        why="u is a direction of the inputs.",
+    ),
+    "06r-mix-2": Question(
+        "y = cumsum(x) for 3 entries, y.sum().backward(). What is x.grad[2]?",
+        number(1.0, rtol=1e-6),
+        slips={3: "That is x.grad[0]: it enters every output.", 2: "That is x.grad[1]."},
+        why="The last input enters the last output alone.",
+    ),
+    "06r-mix-3": Question(
+        "x = 2, y = relu(x − 3)·5. What is dy/dx?",
+        number(0.0),
+        slips={5: "The gate is shut: x − 3 is below 0."},
+        why="Nothing passes a shut gate.",
+    ),
+    "06r-mix-4": Question(
+        "The Hessian of f at x is [[2, 0], [0, −1]]. What is the curvature along d = (1, 2), dᵀHd?",
+        number(-2.0, rtol=1e-6),
+        slips={1: "d counts twice: 2·1² − 1·2².", 0: "H·d = (2, −2); now times d."},
+        why="2·1·1 + (−1)·2·2.",
+    ),
+    "06r-mix-5": Question(
+        "torch.autograd.functional.jacobian(f, X) for X of shape (6, 2) and f(X) of shape (6,). What is its shape?",
+        raises_or_shape((6, 6, 2)),
+        slips={(6, 2): "It does not know that rows are independent."},
+        why="Every output by every input.",
+    ),
+    "06r-which": Question(
+        "A loss of a million weights. You want its curvature along the last step. Which costs about two walks: hessian or hvp?",
+        choice("hvp", "hessian"),
+        slips={"hessian": "That is a million times a million numbers."},
+        why="H·d is the gradient of the number gradient·d.",
+    ),
+    "06r-rows": Question(
+        "Each row's own gradient, rows coupled by batch-norm in training. Does one backward from the sum give "
+        "them? True or False",
+        true_false(False),
+        slips={True: "The sum mixes what each row does to the others into its gradient."},
+        why="The sum trick needs rows that do not touch.",
+    ),
+    "06r-exit-1": Question(
+        "p = softmax(z) = (0.6, 0.3, 0.1) and g = (1, 1, 1). What is entry 0 of gᵀJ?",
+        number(0.0),
+        slips={0.24: "That is ∂p₀/∂z₀. All three outputs count here.", 0.6: "Σ g·p = 1 is taken away from g first."},
+        why="The sum of all probabilities cannot change.",
+    ),
+    "06r-exit-2": Question(
+        "Which of the two needs more memory for a function of 1000 inputs and 1 output: its gradient or its Hessian?",
+        choice("Hessian", "gradient"),
+        slips={"gradient": "1000 numbers against 1000 · 1000."},
+        why="1000 · 1000 numbers.",
+    ),
+    "06r-exit-3": Question(
+        "The loss has stopped at 0.31 for two classes, and every prediction is right. cross_entropy was given …? Logits or "
+        "probabilities",
+        choice("probabilities", "logits"),
+        slips={"logits": "With logits the loss could go on falling."},
+        why="log(1 + 1/e) = 0.313 is the floor for probabilities of two classes.",
+    ),
+}
+
+RECALL = ("06r-mix-1", "06r-mix-2", "06r-mix-3", "06r-mix-4", "06r-mix-5")
+EXIT_TICKET = ("06r-exit-1", "06r-exit-2", "06r-exit-3")

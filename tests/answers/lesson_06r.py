@@ -1,0 +1,202 @@
+"""Answers to Review B as students write them."""
+
+import math
+
+import numpy as np
+import sympy
+import torch
+from torch.autograd import functional, grad
+from torch.func import jacrev, jvp, vjp, vmap
+
+from tests.answers import Bank
+
+bank = Bank("06r")
+
+bank.value("review_b_methods", ["backward", "jacfwd", "jacrev", "jvp", "hvp", "vjp"])
+bank.value("review_b_methods", ("Backward", "jacfwd", "jacrev ", "JVP", "hvp", "autograd.grad"))
+
+
+def leaf_at(x):
+    return x.detach().clone().requires_grad_()
+
+
+@bank.honest("curvature_along")
+def two_walks(f, x, d):
+    leaf = leaf_at(x)
+    g = grad(f(leaf), leaf, create_graph=True)[0]
+    return (grad(g @ d, leaf)[0] * d).sum()
+
+
+@bank.honest("curvature_along")
+def along_a_line(f, x, d):
+    t = torch.zeros((), dtype=x.dtype, requires_grad=True)
+    (first,) = grad(f(x + t * d), t, create_graph=True)
+    return grad(first, t)[0]
+
+
+@bank.honest("curvature_along")
+def forward_over_reverse(f, x, d):
+    return d @ jvp(torch.func.grad(f), (x,), (d,))[1]
+
+
+@bank.honest("curvature_along")
+def library_hvp(f, x, d):
+    return functional.hvp(f, x, d)[1] @ d
+
+
+@bank.honest("curvature_along")
+def twice_func_grad(f, x, d):
+    line = torch.func.grad(lambda t: f(x + t * d))
+    return torch.func.grad(line)(torch.zeros((), dtype=x.dtype)).item()
+
+
+@bank.slip("curvature_along", "Curvature is how fast", named="A14")
+def directional_slope_squared(f, x, d):
+    return jvp(f, (x,), (d,))[1] ** 2
+
+
+@bank.slip("curvature_along", "does not require grad")
+def without_a_graph(f, x, d):
+    leaf = leaf_at(x)
+    (g,) = grad(f(leaf), leaf)
+    return d @ grad(g @ d, leaf)[0]
+
+
+@bank.honest("row_gradients")
+def two_weightings(f, X):
+    leaf = leaf_at(X)
+    y = f(leaf)
+    g = grad(y.sum(), leaf, retain_graph=True)[0]
+    w = torch.arange(1, len(X) + 1, dtype=X.dtype)
+    if not torch.allclose(grad(y @ w, leaf)[0], g * w[:, None], atol=1e-10):
+        raise ValueError("rows interact")
+    return g
+
+
+@bank.honest("row_gradients")
+def all_blocks(f, X):
+    J = functional.jacobian(f, X)
+    own = torch.stack([J[i, i] for i in range(len(X))])
+    J[range(len(X)), range(len(X))] = 0
+    if J.abs().max() > 1e-9:
+        raise ValueError
+    return own
+
+
+@bank.honest("row_gradients")
+def one_row_after_the_other(f, X):
+    rows = []
+    for i in range(len(X)):
+        leaf = leaf_at(X)
+        f(leaf)[i].backward()
+        others = [j for j in range(len(X)) if j != i]
+        if not (leaf.grad[others] == 0).all():
+            raise ValueError(f"row {i} depends on others")
+        rows.append(leaf.grad[i])
+    return torch.stack(rows)
+
+
+@bank.honest("row_gradients")
+def unit_weights_at_once(f, X):
+    _, pull = vjp(f, X)
+    J = vmap(pull)(torch.eye(len(X), dtype=X.dtype))[0]
+    if (J - torch.diag_embed(torch.ones(len(X), dtype=X.dtype))[:, :, None] * J).abs().sum() > 1e-9:
+        raise ValueError
+    return torch.einsum("iin->in", J)
+
+
+@bank.slip("row_gradients", "nobody notices", named="D3")
+def sum_and_backward(f, X):
+    leaf = leaf_at(X)
+    f(leaf).sum().backward()
+    return leaf.grad
+
+
+@bank.slip("row_gradients", "mixes the rows", named="D3")
+def last_row_alone_tested_for_zero(f, X):
+    leaf = leaf_at(X)
+    f(leaf).sum().backward()
+    if (leaf.grad == 0).all():
+        raise ValueError
+    return leaf.grad
+
+
+@bank.honest("softmax_vjp")
+def rule(g, z):
+    p = torch.softmax(z, -1)
+    return g * p - p * torch.dot(g, p)
+
+
+@bank.honest("softmax_vjp")
+def walked_back(g, z):
+    leaf = leaf_at(z)
+    torch.softmax(leaf, 0).backward(g)
+    return leaf.grad
+
+
+@bank.honest("softmax_vjp")
+def with_the_table(g, z):
+    p = torch.softmax(z, 0)
+    return g @ (torch.diag(p) - torch.outer(p, p))
+
+
+@bank.honest("softmax_vjp")
+def with_numpy(g, z):
+    e = np.exp(z.numpy() - z.numpy().max())
+    p = e / e.sum()
+    return torch.from_numpy(p * (g.numpy() - (g.numpy() * p).sum()))
+
+
+@bank.honest("softmax_vjp")
+def by_jacrev(g, z):
+    return jacrev(lambda z: torch.softmax(z, 0))(z).T @ g
+
+
+@bank.slip("softmax_vjp", "no logarithm follows", named="log-softmax")
+def backward_of_log_softmax(g, z):
+    leaf = leaf_at(z)
+    torch.log_softmax(leaf, 0).backward(g)
+    return leaf.grad
+
+
+@bank.slip("softmax_vjp", "larger there")
+def sum_counted_twice(g, z):
+    p = torch.softmax(z, 0)
+    return 0.3 * p * (g - g @ p)
+
+
+bank.hide("curvature_along", r"return |d @ ")
+bank.hide("row_gradients", r"return ")
+bank.hide("softmax_vjp", r"p \* \(g - ")
+
+
+def softmax_of_the_sum():
+    z = sympy.symbols("z0:3")
+    total = sum(sympy.exp(one) for one in z)
+    everything = sum(sympy.exp(one) / total for one in z)
+    at = dict(zip(z, map(math.log, (0.6, 0.3, 0.1)), strict=True))
+    return float(sympy.diff(everything, z[0]).subs(at))
+
+
+def rows_of_a_mean_are_independent():
+    J = functional.jacobian(lambda X: ((X - X.mean(0)) ** 2).sum(1), torch.tensor([[0.7], [0.4], [-0.9]]))
+    return bool((J[0, 1:] == 0).all())
+
+
+def which_shape(shape):
+    f, x = (lambda x: x[:3] * x[3]), torch.ones(4)
+    return tuple(x.shape) if jvp(f, (x,), (torch.ones(shape),))[1].shape == (3,) else None
+
+
+bank.computed = {
+    "06r-mix-1": lambda: which_shape(4),
+    "06r-mix-2": lambda: torch.func.grad(lambda x: torch.cumsum(x, 0).sum())(torch.tensor([0.7, -1.3, 0.4]))[2].item(),
+    "06r-mix-3": lambda: torch.func.grad(lambda x: 5 * torch.relu(x - 3))(torch.tensor(2.0)).item(),
+    "06r-mix-4": lambda: np.array([1, 2]) @ np.array([[2, 0], [0, -1]]) @ np.array([1, 2]),
+    "06r-mix-5": lambda: tuple(functional.jacobian(lambda X: (X**2).sum(1), torch.ones(6, 2)).shape),
+    "06r-which": lambda: "hvp" if 2 * 10**6 < (10**6) ** 2 else "hessian",
+    "06r-rows": rows_of_a_mean_are_independent,
+    "06r-exit-1": softmax_of_the_sum,
+    "06r-exit-2": lambda: "Hessian" if torch.func.hessian(torch.prod)(torch.ones(3)).numel() > 3 else "gradient",
+    "06r-exit-3": lambda: "probabilities" if abs(math.log(1 + 1 / math.e) - 0.31) < 0.005 else "logits",
+}
