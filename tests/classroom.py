@@ -6,9 +6,11 @@ Answers are taken from solutions/, wrong ones from the mistakes of the keys, so 
 
 import ast
 import copy
+import functools
 import importlib
 import inspect
 import json
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,7 +93,7 @@ def mistaken(solution, path):
 
 
 def as_student_code(exercise, mistake):
-    """A mistake as a cell that a student could have written, with the helpers of its key that it calls.
+    """A mistake as a cell that a student could have written, with all of its key's code that it needs.
 
     None for the few that keys make in a loop, which have no source of their own; test_keys tries them all.
     """
@@ -99,35 +101,54 @@ def as_student_code(exercise, mistake):
     if not callable(made):
         return f"{exercise.name} = {made!r}"
     module = importlib.import_module(exercise.key.__module__)
-    nodes = {node.name: node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.FunctionDef)}
-    constants = [node for node in ast.parse(inspect.getsource(module)).body if plain_constant(node)]
-    wanted, found = [mistake.name], []
-    while wanted:
-        node = nodes.get(wanted.pop())
-        if node is not None and node not in found:
-            found.insert(0, node)
-            wanted += [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
-    if not found:
+    if mistake.name not in definitions(module):
         return None
-    for node in found:
-        node.decorator_list = []
-    body = "\n\n\n".join([GRAPHS, *(ast.unparse(node) for node in [*constants, *found])])
-    ready = f"{mistake.name}()" if is_factory(exercise, mistake) else mistake.name
-    return f"import math\n\nimport numpy as np\nimport torch\n\n{body}\n\n{exercise.name} = {ready}"
+    code = "\n\n\n".join(needed(module, mistake.name))
+    return f"{code}\n\n{exercise.name} = {mistake.name}{'()' if is_factory(exercise, mistake) else ''}"
 
 
-# The helpers for computation graphs that keys share: plain Python, so a student could have written them, too.
-GRAPHS = f"""import types
-graphs = types.ModuleType("graphs")
-exec({(ROOT / "course_lib/keys/graphs.py").read_text(encoding="utf-8")!r}, graphs.__dict__)"""
+def needed(module, name, seen=None):
+    """The statements of a key's module that define a name, after those that they need, as text.
+
+    What the module imports from another module of ours is taken from there.
+    """
+    seen = set() if seen is None else seen
+    node = definitions(module).get(name)
+    if node is None or (module, name) in seen:
+        return []
+    seen.add((module, name))
+    if isinstance(node, ast.ImportFrom) and node.module.startswith("course_lib"):
+        return from_our_own(node.module, name, seen)
+    node = copy.deepcopy(node)
+    if hasattr(node, "decorator_list"):
+        of_keys = re.compile(r"\.(mistake|broken|exercise)\b")
+        node.decorator_list = [one for one in node.decorator_list if not of_keys.search(ast.unparse(one))]
+    used = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+    return [*(text for one in dict.fromkeys(used) if one != name for text in needed(module, one, seen)), ast.unparse(node)]
 
 
-def plain_constant(node):
-    """Whether a line of a key is a constant made of numbers and text alone, such as STEPS."""
-    if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper()):
-        return False
-    called = {ast.unparse(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
-    return called <= {"tuple", "range"}
+def from_our_own(module, name, seen):
+    """A name that a key imports from a module of ours, or a whole module of plain Python."""
+    try:
+        whole = importlib.import_module(f"{module}.{name}")
+    except ImportError:
+        return needed(importlib.import_module(module), name, seen)
+    source = Path(whole.__file__).read_text(encoding="utf-8")
+    return [f"import types\n{name} = types.ModuleType({name!r})\nexec({source!r}, {name}.__dict__)"]
+
+
+@functools.cache
+def definitions(module):
+    """name -> the top-level statement of a module that defines it."""
+    found = {}
+    for node in ast.parse(inspect.getsource(module)).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node
+        elif isinstance(node, ast.Assign):
+            found |= {part.id: node for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(one.asname or one.name).split(".")[0]: node for one in node.names}
+    return found
 
 
 def is_factory(exercise, mistake):
