@@ -10,6 +10,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import random
 import re
 import textwrap
 from collections.abc import Callable
@@ -50,6 +51,9 @@ class Exercise:
     hints: tuple[str, ...] = ()
     given: Callable | str | None = None  # the broken function of a fix-me task, or the right-hand side of a value
     mistakes: list[Mistake] = field(default_factory=list)
+    rechecks: tuple[str, ...] = ()  # exercises of earlier lessons whose idea this one asks for again
+    lines: tuple[str, ...] = ()  # see sort_lines()
+    lures: dict[str, str] = field(default_factory=dict)
 
     @property
     def stars(self):
@@ -75,6 +79,13 @@ class Exercise:
         self.given = function
         return function
 
+    def sort_lines(self, *lines, lures):
+        """The lines of one right answer, and lures: id of a mistake -> a line that makes it in place of another.
+
+        Who has failed twice at writing the function gets them all, out of order.
+        """
+        self.lines, self.lures = lines, lures
+
     def mistake(self, id, *, fresh=False, recognise=None):
         """Decorator: a wrong answer, its docstring the sentence to say. fresh=True: it makes the wrong function."""
 
@@ -91,6 +102,14 @@ class Exercise:
     def wrong_value(self, id, value, sentence):
         """A wrong value, for exercises whose answer is a value."""
         self.mistakes.append(Mistake(id=id, name=f"value {value!r}", sentence=sentence, make=lambda: value))
+
+    @property
+    def shuffled_lines(self):
+        """The lines and the lures, the same mixture every time."""
+        mixed, rng = [*self.lines, *self.lures.values()], random.Random(self.name)
+        while tuple(line for line in mixed if line in self.lines) == self.lines and mixed:
+            rng.shuffle(mixed)
+        return tuple(line.strip() for line in mixed)
 
     def as_data(self):
         """What `list --json` says about it."""

@@ -50,6 +50,10 @@ ERRORS = (
     ("to return a Tensor, got", "torch.func needs a function that returns a tensor: no .item() or float() inside it"),
     ("must be Tensor, not", "a function of torch met a plain number: make a tensor of it first"),
     ("invalid index of a 0-dim tensor", "this tensor is a single number and has no entries: leave out the index"),
+    ("expected Tensor as element",
+     "torch.stack and torch.cat want a list of tensors, and something else is in it: torch.autograd.grad returns a tuple, "
+     "so take its entry [0]"),
+    ("KeyError", "the dict has no entry under this key: print its keys, and mind their spelling"),
     ("is not defined", "this name does not exist where the code runs: check the spelling, or run the cell that makes it"),
     ("unexpected keyword argument 'require_grad'", "the flag is called requires_grad"),
     ("object is not callable", "brackets call a function, and this is none: .grad, .shape and .dtype take no brackets"),
@@ -95,8 +99,9 @@ WAITING = {
 
 def explain_error(failure):
     """What an error message means, as half a sentence; "" if it is not one we know."""
+    said = f"{failure.type}: {failure.message}".lower()
     for part, meaning in ERRORS:
-        if part.lower() in failure.message.lower():
+        if part.lower() in said:
             return meaning
     return ""
 
@@ -145,24 +150,28 @@ def next_step(verdict, exercise):
 def headline(verdict, exercise):
     """(tone, text): the verdict in a sign and a few words."""
     tone, sign, word = HEADS[verdict.status]
+    held, total = sum(check.passed for check in verdict.checks), len(verdict.checks)
+    if sign == "✗" and 0 < held < total:
+        sign, word = "◐", word.replace("not yet", "partly right")
     text = f"{sign} {exercise.name}: {word}"
     if verdict.checks and verdict.status not in (Status.OPEN, Status.MISSING):
-        held, total = sum(check.passed for check in verdict.checks), len(verdict.checks)
         text += ", all parts hold" if held == total > 1 else f" ({held} of {total} parts hold)" if held < total else ""
     return tone, text
 
 
-def plain(verdict, exercise, hint=""):
-    """The verdict as text, for terminals and results files."""
+def plain(verdict, exercise, hint="", shuffled=()):
+    """The verdict as text, for terminals and results files; shuffled: lines of code to sort."""
     text = [headline(verdict, exercise)[1]]
     text += [f"{label + ': ' if label else ''}{sentence}" for label, sentence in lines(verdict, exercise)]
     text += [f"worth knowing: {sentence}" for sentence in verdict.advice]
     if hint:
         text.append(f"hint: {hint}")
+    if shuffled:
+        text += [f"lines to sort: {about_lines(exercise)}", *(f"    {line}" for line in shuffled)]
     return "\n".join(text)
 
 
-def html(verdict, exercise, hint=""):
+def html(verdict, exercise, hint="", shuffled=()):
     """The verdict as an HTML card; everything that came from the student is escaped."""
     tone, title = headline(verdict, exercise)
     rows = [row(label, sentence) for label, sentence in lines(verdict, exercise)]
@@ -172,7 +181,17 @@ def html(verdict, exercise, hint=""):
     if hint:
         rows.append(f'<details style="margin-top:6px"><summary style="cursor:pointer">A hint</summary>'
                     f'<p style="margin:4px 0 0">{inline(hint)}</p></details>')
+    if shuffled:
+        rows.append(f'<details style="margin-top:6px"><summary style="cursor:pointer">Lines to sort</summary>'
+                    f'<p style="margin:4px 0 0">{inline(about_lines(exercise))}</p>'
+                    f'<pre style="margin:4px 0 0">{escape(chr(10).join(shuffled))}</pre></details>')
     return card(tone, title, "".join(rows))
+
+
+def about_lines(exercise):
+    """What a student is told about the lines to sort."""
+    many = ("", "one that does", "two that do", "three that do")[len(exercise.lures)]
+    return f"Here is every line of one right answer, out of order and without indents, and {many} not belong to it."
 
 
 def parts(checks):
@@ -235,11 +254,13 @@ class Note:
 class Feedback:
     """What check() returns: a verdict that shows itself. `passed` is True only for a right answer.
 
-    printed: what the student's function printed at the first input, for those who debug by printing.
+    printed: what the student's function printed at the first input, for those who debug by printing; shuffled: lines of
+    code to sort, for those who are stuck.
     """
 
-    def __init__(self, verdict, exercise, hint="", printed=""):
+    def __init__(self, verdict, exercise, hint="", printed="", shuffled=()):
         self.verdict, self.exercise, self.hint, self.printed = verdict, exercise, hint, printed
+        self.shuffled = shuffled
 
     @property
     def passed(self):
@@ -247,10 +268,10 @@ class Feedback:
 
     def __repr__(self):
         printed = f"\nprinted at the first input:\n{self.printed.rstrip()}" if self.printed else ""
-        return plain(self.verdict, self.exercise, self.hint) + printed
+        return plain(self.verdict, self.exercise, self.hint, self.shuffled) + printed
 
     def _repr_html_(self):
-        shown = html(self.verdict, self.exercise, self.hint)
+        shown = html(self.verdict, self.exercise, self.hint, self.shuffled)
         if not self.printed:
             return shown
         return (

@@ -95,11 +95,14 @@ def works_or_raises(right):
 
 
 def read_number(typed):
-    """A number as people write it: 1.4, −1,4, 7/5, 2e-3. Raises Unreadable."""
+    """A number as people write it: 1.4, −1,4, 7/5, 2e-3, sqrt(2). Raises Unreadable."""
     text = typed.replace("−", "-").replace(" ", "").replace("·10^", "e").replace("*10**", "e")
     if re.fullmatch(r"[+-]?\d+,\d+", text):
         text = text.replace(",", ".")
+    root = re.fullmatch(r"([+-]?)(?:(?:math\.|torch\.)?sqrt\((.+)\)|√\(?([^()]+)\)?)", text)
     try:
+        if root:
+            return float(f"{root[1]}1") * math.sqrt(read_number(root[2] or root[3]))
         return float(Fraction(text)) if "/" in text else float(text)
     except (ValueError, ZeroDivisionError):
         raise Unreadable(f"{typed!r} is not a number; type one such as −1.3 or 7/5.") from None

@@ -60,7 +60,7 @@ def fill(id, value):
     """Say whether the step that was left blank is right; value is ... while it is still blank."""
     question = question_of(id)
     if value is ...:
-        return Note(f"○ {question.text}")
+        return Note("○ Still blank: put your answer in place of the dots and run the cell again.")
     try:
         answer = plain_value(value)
         usable = isinstance(answer, int | float) == isinstance(question.kind.right, int | float)
@@ -70,7 +70,7 @@ def fill(id, value):
         return Note(f"✗ Wanted: {question.kind.wanted}; got something of type {type(value).__name__}.", "bad")
     if question.is_right(answer):
         return Note(f"✓ {shown(answer)}. {question.why}", "good")
-    return Note(f"✗ {shown(answer)}. {question.slip(answer) or 'Not that: ' + question.text}", "bad")
+    return Note(f"✗ {shown(answer)}. {question.slip(answer) or 'Not that. Work it out on paper, step by step.'}", "bad")
 
 
 class Outcome:

@@ -44,9 +44,11 @@ def check(answer, remember=True):
         return Feedback(verdict, exercise, printed=source.printed)
     record = note_attempt(exercise, answer, verdict)
     tries = len(record["tries"])
-    offered = exercise.hints[min(tries, len(exercise.hints)) - 1] if tries and exercise.hints else ""
-    offered = "" if verdict.passed or verdict.status is Status.OPEN else offered
-    return Feedback(verdict, exercise, offered, source.printed)
+    if verdict.passed or verdict.status is Status.OPEN or not tries:
+        return Feedback(verdict, exercise, printed=source.printed)
+    offered = exercise.hints[min(tries, len(exercise.hints)) - 1] if exercise.hints else ""
+    shuffled = exercise.shuffled_lines if tries >= 2 else ()
+    return Feedback(verdict, exercise, offered, source.printed, shuffled)
 
 
 def hint(answer):
@@ -73,7 +75,7 @@ def hint(answer):
 
 
 def progress():
-    """The map of the course: what is solved (✓), tried (◐) and open (○)."""
+    """The map of the course: what is solved (✓), solved again in a later re-check (✓✓), tried (◐) and open (○)."""
     return Map(load())
 
 
@@ -187,15 +189,22 @@ def digest_of(answer):
 class Map:
     """The course at a glance."""
 
+    LEGEND = "✓ solved · ✓✓ solved, and its idea again in a later exercise · ◐ tried · ○ open"
+
     def __init__(self, records):
         self.records = records
+        self.again = {name for later in all_exercises().values() if self.solved(later.name) for name in later.rechecks}
+
+    def solved(self, name):
+        return self.records.get(name, {}).get("solved", False)
 
     def sign(self, name):
-        record = self.records.get(name, {})
-        return "✓" if record.get("solved") else "◐" if record.get("tries") else "○"
+        if self.solved(name):
+            return "✓✓" if name in self.again else "✓"
+        return "◐" if self.records.get(name, {}).get("tries") else "○"
 
     def summary(self, lesson):
-        solved = sum(self.sign(name) == "✓" for name in lesson.exercises)
+        solved = sum(map(self.solved, lesson.exercises))
         return f"{lesson.number} {lesson.title}: {solved} of {len(lesson.exercises)} solved"
 
     def __repr__(self):
@@ -203,7 +212,7 @@ class Map:
         for lesson in all_lessons():
             rows.append(self.summary(lesson))
             rows.append("   " + "  ".join(f"{self.sign(name)} {name}" for name in lesson.exercises))
-        return "\n".join(rows)
+        return "\n".join([*rows, self.LEGEND])
 
     def _repr_html_(self):
         rows = []
@@ -215,5 +224,5 @@ class Map:
                 for name in lesson.exercises
             )
             rows.append(f'<p style="margin:6px 0 2px;font-weight:600">{feedback.inline(self.summary(lesson))}</p>{cells}')
-        legend = '<p style="margin:8px 0 0;opacity:.75">✓ solved · ◐ tried · ○ open</p>'
+        legend = f'<p style="margin:8px 0 0;opacity:.75">{self.LEGEND}</p>'
         return f'<div style="max-width:46em;line-height:1.6">{"".join(rows)}{legend}</div>'

@@ -122,13 +122,15 @@ PROVOKED = {
     "object is not callable": lambda: torch.ones(2, requires_grad=True).sum().data(),
     "positional argument": wrong_arguments,
     "maximum recursion depth": endless,
+    "expected Tensor as element": lambda: torch.stack([torch.autograd.grad(leaf().sum(), leaf(), allow_unused=True)]),
+    "KeyError": lambda: {"a": 1}["b"],
 }
 
 
 @pytest.mark.parametrize("part", [part for part, _ in feedback.ERRORS])
 def test_an_error_of_todays_torch_is_still_the_one_we_explain(part):
     failure = observe(PROVOKED[part], ()).failure
-    assert part.lower() in failure.message.lower(), failure.message
+    assert part.lower() in f"{failure.type}: {failure.message}".lower()
     assert explain_error(failure) == dict(feedback.ERRORS)[part]
 
 
@@ -179,11 +181,27 @@ def test_a_right_answer_needs_a_headline_only():
     assert plain(right, exercise()) == "✓ task: right, all parts hold"
 
 
-def test_a_headline_counts_the_parts_that_hold():
-    half = (Check(title="a", weight=1, passed=True), Check(title="b", weight=1, passed=False))
-    assert plain(verdict(status=Status.PARTIAL, checks=half), exercise()).startswith(
-        "◐ task: partly right (1 of 2 parts hold)"
-    )
+def parts_that_hold(*passed):
+    return tuple(Check(title="abc"[i], weight=1, passed=one) for i, one in enumerate(passed))
+
+
+@pytest.mark.parametrize("status", [Status.PARTIAL, Status.MISCONCEPTION, Status.WRONG])
+def test_a_headline_counts_the_parts_that_hold_and_equal_counts_read_alike(status):
+    half = verdict(status=status, checks=parts_that_hold(True, False))
+    assert plain(half, exercise()).startswith("◐ task: partly right (1 of 2 parts hold)")
+
+
+@pytest.mark.parametrize("status", [Status.MISCONCEPTION, Status.WRONG])
+def test_where_no_part_holds_the_headline_says_not_yet(status):
+    none = verdict(status=status, checks=parts_that_hold(False, False))
+    assert plain(none, exercise()).startswith("✗ task: not yet (0 of 2 parts hold)")
+
+
+def test_lines_to_sort_are_in_text_and_card_and_are_escaped():
+    with_lines = exercise(lines=("y = f(a)", "return y"), lures={"A1": "return <b>"})
+    text, card = (show(verdict(), with_lines, "", with_lines.shuffled_lines) for show in (plain, html))
+    assert "lines to sort: Here is every line of one right answer" in text and "    y = f(a)" in text
+    assert "y = f(a)" in card and "return &lt;b&gt;" in card and "<b>" not in card
 
 
 @pytest.mark.parametrize("status", Status)

@@ -232,6 +232,59 @@ def test_the_broken_code_of_a_repair_task_is_wrong_under_another_layout(name):
     assert not verdict.passed and verdict.score == 0
 
 
+# --- lines to sort and re-checks -------------------------------------------------------------------------------------
+
+
+def from_lines(exercise, lines):
+    """The function whose body these lines are."""
+    names = {"torch": torch, "math": math}
+    body = "\n    ".join(lines)
+    exec(f"def {exercise.name}({', '.join(exercise.parameters)}):\n    {body}", names)
+    return names[exercise.name]
+
+
+def indent(line):
+    return len(line) - len(line.lstrip())
+
+
+SORTED = [name for name, exercise in EXERCISES.items() if exercise.lines]
+
+
+@pytest.mark.parametrize("name", SORTED)
+def test_the_lines_to_sort_make_a_right_answer(name):
+    exercise = EXERCISES[name]
+    assert judge(exercise, LocalSource(from_lines(exercise, exercise.lines))).passed
+    assert sorted(exercise.shuffled_lines) == sorted(line.strip() for line in (*exercise.lines, *exercise.lures.values()))
+    given_away = [line for line in exercise.shuffled_lines if line in map(str.strip, exercise.lines)]
+    assert given_away != [line.strip() for line in exercise.lines], "the shuffled order is the right one"
+
+
+@pytest.mark.parametrize("name", SORTED)
+def test_each_lure_among_the_lines_makes_the_mistake_it_stands_for(name):
+    exercise = EXERCISES[name]
+    assert 1 <= len(exercise.lures) <= 3
+    for id, lure in exercise.lures.items():
+        bodies = [
+            [*exercise.lines[:i], lure, *exercise.lines[i + 1 :]] for i, line in enumerate(exercise.lines)
+            if indent(line) == indent(lure) and not line.endswith(":")
+        ]
+        named = {judge(exercise, LocalSource(from_lines(exercise, body))).misconception for body in bodies}
+        assert id in named, (id, named)
+
+
+@pytest.mark.parametrize("lesson", [lesson.number for lesson in all_lessons() if "01" <= lesson.number <= "05"
+                                    and lesson.number.isdigit()])
+def test_the_first_lessons_offer_lines_to_sort(lesson):
+    assert len([name for name in SORTED if EXERCISES[name].lesson == lesson]) >= 2
+
+
+def test_a_re_check_names_exercises_of_earlier_lessons():
+    order = list(EXERCISES)
+    for name, exercise in EXERCISES.items():
+        for earlier in exercise.rechecks:
+            assert order.index(earlier) < order.index(name) and EXERCISES[earlier].lesson != exercise.lesson
+
+
 # --- texts -----------------------------------------------------------------------------------------------------------
 
 

@@ -157,6 +157,27 @@ def test_a_wrong_answer_offers_a_hint_and_a_right_one_none():
     assert "hint" not in repr(out_of(RIGHT + "out = check(twice)"))
 
 
+SLOPES = [f"def slope_at(f, a):\n    return {wrong}\nout = check(slope_at)" for wrong in ("f(a)", "0.0", "1.0")]
+
+
+def test_the_second_failed_attempt_offers_lines_to_sort():
+    lines = all_exercises()["slope_at"].shuffled_lines
+    assert "lines to sort" not in repr(out_of(SLOPES[0]))
+    assert "lines to sort" not in repr(out_of(SLOPES[0]))  # the same code again is no new attempt
+    second = out_of(SLOPES[1])
+    assert all(line in repr(second) and "Lines to sort" in second._repr_html_() for line in lines)
+    assert "lines to sort" in repr(out_of(SLOPES[2]))
+
+
+def test_an_exercise_without_lines_offers_none():
+    out_of(WRONG + "out = check(twice)")
+    assert "lines to sort" not in repr(out_of(WRONG_AGAIN + "out = check(twice)"))
+
+
+def test_the_hint_of_a_function_that_does_not_exist_yet_is_found_by_name():
+    assert repr(out_of('out = hint("twice")')).startswith(HINTS[0])
+
+
 def test_a_solved_exercise_needs_no_hint():
     out_of(RIGHT + "out = check(twice)")
     assert "solved already" in repr(out_of(RIGHT + "out = hint(twice)"))
@@ -241,13 +262,25 @@ def test_no_unfinished_file_is_left_behind(memory):
     assert [path.name for path in memory.parent.iterdir()] == ["progress.json"]
 
 
+def test_an_exercise_is_mastered_when_its_re_check_is_solved_too():
+    def signs(**records):
+        shown = selfcheck.Map({name: {**selfcheck.new_record(), **record} for name, record in records.items()})
+        return [shown.sign(name) for name in ("central_diff", "second_difference")]
+
+    solved, tried = {"solved": True}, {"tries": ["abc"]}
+    assert signs(central_diff=solved) == ["✓", "○"]
+    assert signs(central_diff=solved, second_difference=tried) == ["✓", "◐"]
+    assert signs(central_diff=solved, second_difference=solved) == ["✓✓", "✓"]
+    assert signs(central_diff=tried, second_difference=solved) == ["◐", "✓"]
+
+
 def test_progress_names_every_exercise_in_text_and_picture():
     out_of(RIGHT + "out = check(twice)")
     shown = progress()
     for text in (repr(shown), shown._repr_html_()):
         assert all(name in text for name in all_exercises())
         assert "00 Start here: 1 of 4 solved" in text
-    assert "✓ solved" in shown._repr_html_()
+    assert "✓ solved" in shown._repr_html_() and "✓✓" in repr(shown)
 
 
 def test_what_a_function_prints_at_the_first_input_is_shown_and_escaped():

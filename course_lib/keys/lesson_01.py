@@ -46,6 +46,18 @@ def slope_at(ask):
         ask(f, -1.3).equals(f.derivative(-1.3), "the slope").differentiates()
 
 
+slope_at.sort_lines(
+    "leaf = torch.tensor(a, dtype=torch.float64, requires_grad=True)",
+    "f(leaf).backward()",
+    "return leaf.grad.item()",
+    lures={
+        "B1": "leaf = torch.tensor(a, dtype=torch.float64)",
+        "backward-returns-none": "return f(leaf).backward()",
+        "point-returned": "return leaf.item()",
+    },
+)
+
+
 @slope_at.mistake("A1")
 def height_not_slope(f, a):
     """You returned the height of the curve, f(a). The slope says how fast that height changes around a."""
@@ -164,6 +176,14 @@ def _bending(rng):
             if abs(errors[1]) > 1e-4 and 3.7 < errors[0] / errors[1] < 4.3 and one_sided > 8 * abs(errors[0]):
                 found.append((f, a))
     return found[:4]
+
+
+central_diff.sort_lines(
+    "rise = f(a + h) - f(a - h)",
+    "run = 2 * h",
+    "return rise / run",
+    lures={"A3": "run = h", "sign": "rise = f(a - h) - f(a + h)"},
+)
 
 
 @central_diff.mistake("A3")

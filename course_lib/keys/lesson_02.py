@@ -46,6 +46,15 @@ def _leaves(u, v):
             torch.tensor(v, dtype=torch.float64, requires_grad=True))
 
 
+partials_at.sort_lines(
+    "a = torch.tensor(u, dtype=torch.float64, requires_grad=True)",
+    "b = torch.tensor(v, dtype=torch.float64, requires_grad=True)",
+    "f(a, b).backward()",
+    "return a.grad.item(), b.grad.item()",
+    lures={"D11": "return b.grad.item(), a.grad.item()", "A1": "return f(a, b).item(), f(a, b).item()"},
+)
+
+
 @partials_at.mistake("D11")
 def partials_swapped(f, u, v):
     """Both numbers are right, but they are swapped: ∂f/∂u comes first."""
@@ -119,6 +128,14 @@ def _gradient(f, x):
     leaf = x.detach().clone().requires_grad_()
     f(leaf).backward()
     return leaf.grad
+
+
+gradient_at.sort_lines(
+    "leaf = x.detach().clone().requires_grad_()",
+    "f(leaf).backward()",
+    "return leaf.grad",
+    lures={"C1": "leaf = x.requires_grad_()", "summed": "return leaf.grad.sum()"},
+)
 
 
 @gradient_at.mistake("C1")

@@ -60,6 +60,16 @@ def _chained(fs, at):
     return slope
 
 
+chain_slope.sort_lines(
+    "slope = 1.0",
+    "for f, df in zip(fs, dfs):",
+    "    slope = slope * df(x)",
+    "    x = f(x)",
+    "return slope",
+    lures={"A7": "    slope = df(x)", "A1": "return x"},
+)
+
+
 @chain_slope.mistake("A6")
 def all_at_x(fs, dfs, x):
     """Every derivative is taken at x itself. The outer one belongs to the value that enters it, which is what the inner
@@ -163,6 +173,15 @@ def forward_table(ask):
         for at in (0.7, -1.3, 1.9, round(ask.rng.uniform(0.3, 0.6), 2)):
             a = at * at
             ask(at).equals({"a": a, "b": math.sin(a), "y": at * math.sin(a)}, "entry")
+
+
+forward_table.sort_lines(
+    "a = x**2",
+    "b = math.sin(a)",
+    "y = x * b",
+    'return {"a": a, "b": b, "y": y}',
+    lures={"sine-of-x": "b = math.sin(x)", "y-from-a": "y = a * b", "doubled": "a = 2 * x"},
+)
 
 
 @forward_table.mistake("A9")

@@ -77,7 +77,7 @@ review_a_methods.wrong_value(
 
 @lesson.exercise(
     number="RA.2", title="The second difference", signature="(f, a: float, h: float) -> float", points=1, minutes=6,
-    section="rA",
+    section="rA", rechecks=("central_diff",),
     hints=(
         "The second derivative is the slope of the slope. What are the two slopes left and right of a, by differences?",
         "(f(a+h) − f(a))/h is the slope on the right, (f(a) − f(a−h))/h the one on the left. How far apart do they belong?",
@@ -165,6 +165,7 @@ def divided_by_four(f, a, h):
 
 @lesson.exercise(
     number="RA.3", title="A gradient with frozen entries", points=2, minutes=9, section="rA",
+    rechecks=("gradient_at", "total_vs_partial"),
     signature="(f, x: Tensor[n], frozen: list[int]) -> Tensor[n]",
     hints=(
         "If an entry is held constant, how fast does f change with it?",
@@ -246,6 +247,7 @@ def on_the_callers_tensor(f, x, frozen):
 
 @lesson.exercise(
     number="RA.4", title="Three functions deep", signature="(x: float) -> float", points=1, minutes=6, section="rA",
+    rechecks=("chain_slope",),
     hints=(
         "Name the functions from the inside: what happens to x first, then to that, then to that?",
         "x², then the sine, then the minus, then exp. Each adds one factor, at the value that enters it.",

@@ -51,6 +51,14 @@ def _jacobian(f, x):
     return torch.stack([torch.autograd.grad(one, leaf, retain_graph=True)[0] for one in y])
 
 
+vjp_at.sort_lines(
+    "leaf = x.detach().clone().requires_grad_()",
+    "f(leaf).backward(gradient=v)",
+    "return leaf.grad",
+    lures={"D1": "f(leaf).backward()", "D2": "f(leaf).sum().backward()", "C1": "leaf = x.requires_grad_()"},
+)
+
+
 @vjp_at.mistake("D2")
 def ones_instead_of_v(f, x, v):
     """Your answer does not depend on v: every output is weighted with 1. Hand v over as gradient=."""
@@ -203,6 +211,13 @@ def jvp_forward(ask):
             for _ in range(2):
                 u = point(ask.rng, n)
                 ask(f, x, u).equals(f.jacobian(x) @ u, "J·u")
+
+
+jvp_forward.sort_lines(
+    "value, change = torch.func.jvp(f, (x,), (u,))",
+    "return change",
+    lures={"value": "return value", "whole-step": "change = f(x + u) - f(x)"},
+)
 
 
 @jvp_forward.mistake("D4")

@@ -52,6 +52,19 @@ def jacobian_rows(ask):
             ask(f, at).equals(f.jacobian(at), "the entry of J")
 
 
+jacobian_rows.sort_lines(
+    "leaf = x.detach().clone().requires_grad_()",
+    "y = f(leaf)",
+    "rows = []",
+    "for one in y:",
+    "    leaf.grad = None",
+    "    one.backward(retain_graph=True)",
+    "    rows.append(leaf.grad)",
+    "return torch.stack(rows)",
+    lures={"C3": "    one.backward()", "D5": "return torch.stack(rows).T"},
+)
+
+
 @jacobian_rows.mistake("D5")
 def inputs_by_outputs(f, x):
     """Your J is transposed: one row for each output, one column for each input."""
@@ -127,6 +140,19 @@ def jacobian_cols(ask):
             (f,) = maps(ask.rng, n, m, 1)
             at = point(ask.rng, n)
             ask(f, at).equals(f.jacobian(at), "the entry of J")
+
+
+jacobian_cols.sort_lines(
+    "columns = []",
+    "for e in torch.eye(len(x), dtype=x.dtype):",
+    "    columns.append(torch.func.jvp(f, (x,), (e,))[1])",
+    "return torch.stack(columns, dim=1)",
+    lures={
+        "D5": "return torch.stack(columns)",
+        "values": "    columns.append(torch.func.jvp(f, (x,), (e,))[0])",
+        "whole-step": "    columns.append(f(x + e) - f(x))",
+    },
+)
 
 
 @jacobian_cols.mistake("D5")
