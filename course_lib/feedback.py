@@ -153,6 +153,8 @@ def headline(verdict, exercise):
     held, total = sum(check.passed for check in verdict.checks), len(verdict.checks)
     if sign == "✗" and 0 < held < total:
         sign, word = "◐", word.replace("not yet", "partly right")
+    if verdict.passed and not exercise.points:  # nothing that could be right or wrong was asked
+        word = "noted"
     text = f"{sign} {exercise.name}: {word}"
     if verdict.checks and verdict.status not in (Status.OPEN, Status.MISSING):
         text += ", all parts hold" if held == total > 1 else f" ({held} of {total} parts hold)" if held < total else ""

@@ -181,6 +181,10 @@ def test_a_right_answer_needs_a_headline_only():
     assert plain(right, exercise()) == "✓ task: right, all parts hold"
 
 
+def test_a_self_assessment_is_noted_and_not_called_right():
+    assert plain(verdict(status=Status.CORRECT, problem=None), exercise(points=0)) == "✓ task: noted"
+
+
 def parts_that_hold(*passed):
     return tuple(Check(title="abc"[i], weight=1, passed=one) for i, one in enumerate(passed))
 

@@ -121,7 +121,7 @@ LINES = {
 
 @lesson.exercise(
     number="0.3", title="Five lines of a first backward", signature="list[str]", kind="order", points=1, minutes=4,
-    section="00a",
+    section="00c",
     hints=(
         "Which line can run first, because it needs nothing that another line makes?",
         "A line can only use what exists already. And `.grad` stays empty until backward has run.",

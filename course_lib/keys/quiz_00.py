@@ -34,17 +34,17 @@ QUESTIONS = {
         why="From the right: 3 and 3 match, 1 stretches to 2, and 4 meets a missing axis.",
     ),
     "00-exit-grad": Question(
-        "x = torch.tensor(0.7, requires_grad=True); y = x * x. Before backward, what is x.grad? Type None or a number",
+        "x = torch.tensor(0.7, requires_grad=True) and y = x * x. What is x.grad before y.backward()? Type None or a number",
         choice("None"),
         slips={"0": "Nothing has been computed yet, and PyTorch says so with None rather than with a 0."},
         why=".grad is None until the first backward fills it.",
     ),
     "00-exit-verdict": Question(
-        "A verdict says “right to about seven digits: somewhere float32 was used”. Is the answer marked wrong? "
-        "True or False",
+        "A verdict has no line that begins with “cause”. Is the answer right, then? True or False",
         true_false(False),
-        slips={True: "It is advice. A float32 answer is right unless an exercise asks for float64."},
-        why="Verdicts keep apart what is wrong and what is only worth knowing.",
+        slips={True: "Look at its first line: ✓, ◐ or ✗ says whether the answer is right."},
+        why="A cause is named only where exactly one known idea gives all of your numbers. Many wrong answers have none: "
+        "then “checked” and “got” are what to go by.",
     ),
 }
 EXIT_TICKET = ("00-exit-shape", "00-exit-grad", "00-exit-verdict")
