@@ -256,6 +256,15 @@ def _hot(z, y):
     return F.one_hot(y, z.shape[1]).to(z.dtype)
 
 
+ce_grad.sort_lines(
+    "p = torch.softmax(z, dim=1)",
+    "hot = torch.nn.functional.one_hot(y, z.shape[1])",
+    "slopes = p - hot",
+    "return slopes / len(y)",
+    lures={"A18": "slopes = hot - p", "E4": "p = torch.softmax(z, dim=0)", "A19-classes": "return slopes / z.shape[1]"},
+)
+
+
 @ce_grad.mistake("A18")
 def target_minus_p(z, y):
     """Your signs are turned round: it is p − one-hot. The gradient points where the loss grows, so at the right class it is
@@ -385,6 +394,14 @@ def log_softmax_vjp(ask):
 
 def _log_softmax_vjp(g, z, axis):
     return g - _softmax(z.astype(float), axis) * g.sum(axis, keepdims=True)
+
+
+log_softmax_vjp.sort_lines(
+    "p = torch.softmax(z, dim)",
+    "total = g.sum(dim, keepdim=True)",
+    "return g - p * total",
+    lures={"no-sum": "return g - p * g", "E4": "p, total = torch.softmax(z, -1), g.sum(-1, keepdim=True)"},
+)
 
 
 @log_softmax_vjp.mistake("D10")

@@ -72,7 +72,7 @@ review_b_methods.wrong_value(
 
 @lesson.exercise(
     number="RB.2", title="Curvature along a direction", signature="(f, x: Tensor[n], d: Tensor[n]) -> Tensor[()]",
-    points=2, minutes=9, section="rB",
+    points=2, minutes=9, section="rB", rechecks=("hvp_at",),
     hints=(
         "Walk along d and watch f. Its slope is gradient·d. How fast does that slope change as you go on?",
         "dᵀHd = d·(H d), and H d is the gradient of the number gradient·d. Or: differentiate t ↦ f(x + t·d) twice at t = 0.",
@@ -184,6 +184,7 @@ COUPLED = {
 
 @lesson.exercise(
     number="RB.3", title="Each row's own gradient, or a complaint", points=2, minutes=11, section="rB",
+    rechecks=("elementwise_derivative", "is_coupled"),
     signature="(f, X: Tensor[B, n]) -> Tensor[B, n]",
     hints=(
         "If the rows are independent, one walk back from the sum gives every row its own gradient. When does that lie?",
@@ -266,7 +267,7 @@ def always_complains(f, X):
 
 @lesson.exercise(
     number="RB.4", title="softmax, backward", signature="(g: Tensor[C], z: Tensor[C]) -> Tensor[C]", points=1, minutes=6,
-    section="rB",
+    section="rB", rechecks=("softmax_jacobian",),
     hints=(
         "gᵀJ with J = diag(p) − p pᵀ. What does g do with the first piece, what with the second?",
         "gᵀdiag(p) is g·p entry by entry; gᵀp pᵀ is one number, times p. No table is needed.",
