@@ -6,110 +6,28 @@ never stops it: every question is asked, then the most fundamental problem is th
 """
 
 import contextlib
-import hashlib
 import inspect
 import random
-from dataclasses import dataclass
-from enum import IntEnum, StrEnum
 
 import numpy as np
 
-from course_lib.observe import Array, Driver, Failure, Leaf, Reply, describe, is_untouched, observe
+from course_lib.diagnosis import diagnose, fingerprint_of, ratio_of
+from course_lib.observe import Array, Driver, is_untouched, reply_of
 from course_lib.recipes import coded
+from course_lib.values import number_of, show
+from course_lib.verdicts import CLOSE, SHARP, Check, Layer, Problem, Status, Tolerance, Verdict
 
+# What keys and callers need comes from here, wherever it lives.
+__all__ = [
+    "CLOSE", "SHARP", "Answer", "Ask", "Check", "Layer", "LocalSource", "NoReply", "Problem", "Status", "Tolerance", "Verdict",
+    "judge", "show",
+]  # fmt: skip
 
-class Status(StrEnum):
-    """What became of one exercise. `not_judged` is our fault and never a zero."""
-
-    CORRECT = "correct"
-    PARTIAL = "partial"
-    MISCONCEPTION = "misconception"
-    WRONG = "wrong"
-    WRONG_TYPE = "wrong_type"
-    OPEN = "open"
-    MISSING = "missing"
-    RAISED = "raised"
-    TIMED_OUT = "timed_out"
-    OUT_OF_MEMORY = "out_of_memory"
-    REFUSED = "refused"
-    NOT_JUDGED = "not_judged"
-
-
-class Layer(IntEnum):
-    """What a problem is about, the most fundamental first: a verdict speaks about the first layer that fails."""
-
-    RAISED = 1
-    TYPE = 2
-    SHAPE = 3
-    DTYPE = 4
-    FINITE = 5
-    SIDE_EFFECT = 6
-    CONNECTED = 7
-    VALUE = 8
-    PROPERTY = 9
-    METHOD = 10
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tolerance:
-    """got is close to want if |got − want| ≤ rtol · max(|want|, scale)."""
-
-    rtol: float
-    scale: float = 1.0
-
-    def accepts(self, got, want):
-        return got == want or abs(got - want) <= self.rtol * max(abs(want), self.scale)  # inf is inf, NaN fails
-
-
-CLOSE = Tolerance(rtol=3e-5)  # an honest float32 answer is off by up to 1e-6 relative, a few times that near a zero
 SEVEN_DIGITS = (
     "The value is right to about seven digits: somewhere float32 was used. torch.tensor(a) makes float32; write "
     "torch.tensor(a, dtype=torch.float64) where digits matter."
 )
 WALKED_BACK = "walking back from what you returned gives"
-SHARP = Tolerance(rtol=1e-8)  # float64 arithmetic; a float32 answer and a forward difference fail
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
-    """One demand that did not hold: at which question, what came back, what must hold there."""
-
-    layer: Layer
-    part: str
-    question: str
-    got: str
-    wanted: str
-    failure: Failure | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Check:
-    """One part of a key, judged."""
-
-    title: str
-    weight: int
-    passed: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """What came of one exercise. `problem` is the one to speak about; `advice` is for right and wrong answers alike."""
-
-    exercise: str
-    status: Status
-    score: float
-    max_score: int
-    checks: tuple[Check, ...] = ()
-    problem: Problem | None = None
-    ratio: str = ""
-    misconception: str = ""
-    sentence: str = ""  # of the misconception, or why nothing could be judged
-    advice: tuple[str, ...] = ()
-    fingerprint: str = ""  # equal for equal wrong answers, whoever gave them
-
-    @property
-    def passed(self):
-        return self.status is Status.CORRECT
 
 
 class NoReply(Exception):
@@ -137,11 +55,6 @@ class LocalSource:
 
     def is_untouched(self, given):
         return is_untouched(self.answer, given)
-
-
-def reply_of(answer, args):
-    """The Reply to a question: of a function called with args, or of a value as it is."""
-    return observe(answer, args) if callable(answer) else Reply(value=describe(answer))
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------
@@ -239,7 +152,7 @@ class Answer:
             self._as_number(self.value)
         if self.broken:
             raise Unusable
-        return _number(self.value)
+        return number_of(self.value)
 
     def equals(self, want, meaning="the right value", tolerance=CLOSE):
         """Type, shape, finiteness and numbers: want is a float, an array, or a tuple of them (meaning too, then)."""
@@ -356,7 +269,7 @@ class Answer:
             self.broken = True
 
     def _as_number(self, value, of=""):
-        if _number(value) is None:
+        if number_of(value) is None:
             one = isinstance(value, Array) and value.numbers.size == 1 and value.numbers.shape
             wanted = f"a number{of}{_inside(value)}"
             if one:
@@ -385,7 +298,7 @@ class Answer:
         else:
             self._as_number(value, of)
             if not self.broken:
-                self._compare_numbers(_number(value), float(want), meaning, tolerance, said)
+                self._compare_numbers(number_of(value), float(want), meaning, tolerance, said)
 
     def _compare_numbers(self, got, want, meaning, tolerance, said):
         if np.isnan(got) or np.isinf(got) and np.isfinite(want):
@@ -417,18 +330,6 @@ class Answer:
                 self._fail(Layer.VALUE, text, f"{said} {show(float(got[worst]))} at index [{where}]")
 
 
-def _number(value):
-    if isinstance(value, Array):
-        is_number = value.numbers.shape == () and value.dtype != "bool"
-        return float(value.numbers) if is_number else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:  # an int of hundreds of digits
-        return float("inf") if value > 0 else float("-inf")
-
-
 def _property(meaning, got, want, tolerance):
     """What must hold, without saying the number."""
     if abs(want) <= tolerance.rtol * tolerance.scale:
@@ -448,40 +349,6 @@ def _returned(value):
     if value is None:
         return "your function returned None (is a return missing, or did you return a .grad that nothing has filled?)"
     return f"you returned {show(value)}"
-
-
-def show(value):
-    """A value of a question or an answer in a few words."""
-    if isinstance(value, bool) or value is None:
-        return str(value)
-    if isinstance(value, float):
-        return f"{value:.4g}".replace("-", "−")
-    if isinstance(value, Array):
-        kind = {"tensor": "a tensor", "ndarray": "a NumPy array", "scalar": "a NumPy scalar"}[value.kind]
-        if value.numbers.shape == ():
-            return f"{show(float(value.numbers))} ({kind} of {value.dtype})"
-        return f"{kind} of shape {value.numbers.shape}"
-    if isinstance(value, Leaf):
-        return show(value.numbers)
-    if isinstance(value, np.ndarray):
-        if value.ndim == 0:
-            return show(float(value))
-        if value.ndim == 1 and value.size <= 5:
-            return "tensor([" + ", ".join(show(float(number)) for number in value) + "])"
-        return f"a tensor of shape {value.shape}"
-    if isinstance(value, tuple | list):
-        items = ", ".join(show(item) for item in value[:6]) + (", …" if len(value) > 6 else "")
-        items = items if len(items) <= 120 else items[:117] + "…"
-        return f"[{items}]" if isinstance(value, list) else f"({items}{',' if len(value) == 1 else ''})"
-    if isinstance(value, dict):
-        items = ", ".join(f"{key}: {show(item)}" for key, item in list(value.items())[:6])
-        return "{" + (items if len(items) <= 120 else items[:117] + "…") + (", …" if len(value) > 6 else "") + "}"
-    if hasattr(value, "text"):  # a Formula, or an object of a type nobody asked for
-        return "..." if value.text == "Ellipsis" else value.text
-    if hasattr(value, "name"):
-        return f"torch.{value.name}"
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------
@@ -548,129 +415,3 @@ def _telling_pairs(ask):
     """The pairs of numbers that the ratio is about: gradients only where all values are right."""
     right = all(CLOSE.accepts(got, want) for got, want in ask.pairs)
     return ask.array_pairs or (ask.gradient_pairs if right and ask.gradient_pairs else ask.pairs)
-
-
-def ratio_of(pairs):
-    """In words, how the numbers that came back relate to the right ones; "" if there is nothing to say."""
-    ratios = [got / want for got, want in pairs if abs(want) > 1e-3]
-    if len(ratios) < 2 or not np.isfinite(ratios).all():
-        return ""
-    low, high = min(ratios), max(ratios)
-    if high - low <= 1e-3 * max(abs(low), abs(high)):
-        says_nothing = abs(low - 1) <= 1e-3 or abs(low) < 1e-9
-        return "" if says_nothing else f"yours ÷ right is {show(float(low))} every time: a constant factor"
-    if max(abs(ratio - 1) for ratio in ratios) <= 0.05:
-        return "yours ÷ right lies within a few percent of 1 every time: is something rounded or only approximated?"
-    different = list(dict.fromkeys(show(float(ratio)) for ratio in ratios))
-    return f"yours ÷ right: {', '.join(different[:3])}{', …' if len(different) > 3 else ''}, so not a constant factor"
-
-
-def diagnose(exercise, transcript, layer):
-    """The Mistake that gives the same answers to all questions, if exactly one idea does; None otherwise.
-
-    layer is what the verdict speaks about: traces left behind count only where they are the subject. Equal to the last
-    digits is tried first, because small numbers (a step of 1e-12) all look alike to a tolerance made for float32.
-    """
-    for rtol, atol in ((1e-9, 0.0), (CLOSE.rtol, CLOSE.rtol)):
-        matching = exercise.mistakes
-        for traces in (False, True):  # what was left behind decides between several
-            alike = Likeness(layer, rtol, atol, traces)
-            matching = [mistake for mistake in matching if _explains(mistake, transcript, alike)]
-            if len({mistake.id for mistake in matching}) == 1:
-                return matching[0]
-    return None
-
-
-def _explains(mistake, transcript, alike):
-    if not transcript:
-        return False
-    if mistake.recognise is not None:
-        return alike.layer is Layer.VALUE and mistake.recognise(transcript)
-    # Behind the wall each part meets a fresh answer; in a notebook it is one and the same throughout.
-    return any(_replays(mistake, transcript, alike, fresh) for fresh in (True, False))
-
-
-def _replays(mistake, transcript, alike, fresh):
-    answer, part = mistake.make(), transcript[0][0]
-    for at_part, args, reply in transcript:
-        if fresh and at_part != part:
-            answer, part = mistake.make(), at_part
-        if not alike.replies(reply_of(answer, args), reply):
-            return False
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Likeness:
-    """When two replies show the same idea: the same failure or numbers, and the traces that the layer is about."""
-
-    layer: Layer
-    rtol: float
-    atol: float
-    traces: bool = False  # whether changed inputs must be the same, whatever the layer
-
-    def replies(self, one, other):
-        if one.failure or other.failure:
-            return bool(one.failure and other.failure) and self.failures(one.failure, other.failure)
-        if not self.gradients(one, other):
-            return False
-        if (self.traces or self.layer is Layer.SIDE_EFFECT) and (one.changed, one.left_grad) != (other.changed, other.left_grad):
-            return False
-        if self.layer is Layer.METHOD and (one.calls, one.tracked > 0) != (other.calls, other.tracked > 0):
-            return False
-        return self.values(one.value, other.value)
-
-    def failures(self, one, other):
-        """The same exception with the same words; where the key asked for exceptions, the words are free."""
-        if self.layer is Layer.RAISED:
-            return (one.type, one.message[:40]) == (other.type, other.message[:40])
-        return one.type in (other.type, *other.bases) or other.type in one.bases
-
-    def gradients(self, one, other):
-        """Whether walking back from both gave the same."""
-        if _what_failed(one) != _what_failed(other) or len(one.grads) != len(other.grads):
-            return False
-        return all(
-            a is b if a is None or b is None else self.values(a, b) for a, b in zip(one.grads, other.grads, strict=True)
-        )
-
-    def values(self, one, other):
-        if isinstance(one, tuple | list) and isinstance(other, tuple | list):
-            return len(one) == len(other) and all(map(self.values, one, other))
-        if isinstance(one, dict) and isinstance(other, dict):
-            return one.keys() == other.keys() and all(self.values(one[key], other[key]) for key in one)
-        if isinstance(one, Array) and isinstance(other, Array):
-            if one.numbers.shape != other.numbers.shape:
-                return False
-            if self.layer is Layer.CONNECTED and one.requires_grad != other.requires_grad:
-                return False
-            if self.layer is Layer.DTYPE and one.dtype != other.dtype:
-                return False
-            return np.allclose(one.numbers, other.numbers, rtol=self.rtol, atol=self.atol, equal_nan=True)
-        first, second = _number(one), _number(other)
-        if first is None or second is None:
-            return one == other
-        return bool(np.isclose(first, second, rtol=self.rtol, atol=self.atol, equal_nan=True))
-
-
-def _what_failed(reply):
-    """The message of a walk back that raised, without sizes and counts."""
-    failure = reply.grad_failure
-    return failure and (failure.type, "".join(one for one in failure.message if not one.isdigit()))
-
-
-def fingerprint_of(transcript):
-    """A short text that is equal for answers equal to four digits, to find the same wrong idea in a class."""
-    text = "|".join(f"{reply.failure.type}" if reply.failure else _rounded(reply.value) for _, _, reply in transcript)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _rounded(value):
-    if isinstance(value, Array):
-        return f"{value.numbers.shape}" + ",".join(f"{number:.4g}" for number in value.numbers.ravel()[:50].astype(float))
-    if isinstance(value, tuple | list):
-        return "(" + ",".join(_rounded(item) for item in value) + ")"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_rounded(item)}" for key, item in value.items()) + "}"
-    number = _number(value)
-    return repr(value) if number is None else f"{number:.4g}"

@@ -143,6 +143,11 @@ def observe(function, args):
     )
 
 
+def reply_of(answer, args):
+    """The Reply to a question: of a function called with args, or of a value as it is."""
+    return observe(answer, args) if callable(answer) else Reply(value=describe(answer))
+
+
 def _driven(driver, answer):
     """The driver's function with the answer as its first argument; failures still point at lines of the answer."""
     run = driver.recipe.function()

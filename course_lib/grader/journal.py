@@ -19,7 +19,10 @@ from course_lib.judge import Check, Layer, Problem, Status, Verdict
 from course_lib.observe import Failure
 
 COURSE = Path(__file__).resolve().parent.parent
-JUDGING = ("exercise.py", "judge.py", "observe.py", "functions.py", "formula.py", "recipes.py", "vectors.py")
+JUDGING = (
+    "exercise.py", "judge.py", "verdicts.py", "diagnosis.py", "values.py", "observe.py", "functions.py", "formula.py",
+    "recipes.py", "vectors.py",
+)  # fmt: skip
 TRANSCRIPT_BYTES = 4 * 2**20  # longer ones cannot be replayed
 
 SCHEMA = """

@@ -27,7 +27,7 @@ import torch
 
 from course_lib.grader import inert, jail, wire
 from course_lib.grader.magics import without_magics
-from course_lib.observe import Failure, Reply, describe, explain_failure, is_untouched, observe
+from course_lib.observe import Failure, Reply, explain_failure, is_untouched, reply_of
 
 PR_SET_CHILD_SUBREAPER = 36
 PRINTED_LIMIT = 2000  # characters of a notebook's own output kept, which nobody reads but a person
@@ -291,7 +291,7 @@ def untouched(answer, given):
 def portable_reply(answer, args):
     """The packed Reply to one question; an answer that the wire cannot carry is a failure of the answer."""
     try:
-        reply = observe(answer, args) if callable(answer) else Reply(value=describe(answer))
+        reply = reply_of(answer, args)
         packed = wire.pack_reply(reply)
         frame = wire.encode(["reply", 0, packed])
         if len(frame) > wire.FRAME_BYTES:
