@@ -1,4 +1,4 @@
-"""What moves an explorer: Slider, LogSlider, Choice, Text, Record. Each checks a value, words it, makes its widget.
+"""What moves an explorer: Slider, LogSlider, Choice, Text, Record, Cards. Each checks a value, words it, makes its widget.
 
 A control is plain data and works without a notebook; ipywidgets is imported when the widget is asked for.
 """
@@ -219,6 +219,48 @@ class Record(Control):
 
     def _face(self, label, value):
         return f"{label} ({len(value)})"
+
+
+@dataclass(frozen=True)
+class Cards(Control):
+    """Cards to lay in a row, a button for each; its value is the tuple of those that lie there."""
+
+    cards: Sequence[str]
+    most: int = 8
+    label: str | None = None
+
+    start = ()
+
+    def check(self, value):
+        laid = tuple(value)
+        unknown = [card for card in laid if card not in self.cards]
+        if unknown or len(laid) > self.most:
+            raise ValueError(f"must be at most {self.most} of {', '.join(self.cards)}, got {str(list(value))[:60]}")
+        return laid
+
+    def text(self, value):
+        return " → ".join(value) or "no card"
+
+    def widget(self, label, em, value):
+        import ipywidgets
+
+        buttons = [ipywidgets.Button(description=card, tooltip=f"lay the card {card}", layout={"width": "auto"})
+                   for card in self.cards]
+        for face, said in (("⌫ last", "take the last card back"), ("empty", "take all cards back")):
+            buttons.append(ipywidgets.Button(description=face, tooltip=said, layout={"width": "auto"}, button_style=""))
+        box = ipywidgets.HBox([ipywidgets.Label(label), *buttons], layout={"flex_flow": "row wrap", "overflow": "visible"})
+        box.laid = value
+        return box
+
+    def listen(self, widget, changed, pressed):
+        *cards, last, empty = widget.children[1:]
+        for button in cards:
+            button.on_click(lambda button: len(widget.laid) < self.most and changed((*widget.laid, button.description)))
+        last.on_click(lambda button: changed(widget.laid[:-1]))
+        empty.on_click(lambda button: changed(()))
+
+    def show(self, widget, value):
+        widget.laid = value
 
 
 def even_step(low, high):

@@ -1,10 +1,10 @@
-"""Explorer of lesson 07, training: learning_rate_dial()."""
+"""Explorers of lesson 07, training: learning_rate_dial(), loop_builder()."""
 
 import numpy as np
 import torch
 
-from course_lib import theme
-from course_lib.controls import Slider
+from course_lib import loops, theme
+from course_lib.controls import Cards, Slider
 from course_lib.live import Explorer, Scene, Task
 from course_lib.partials import vector_text
 from course_lib.theme import number
@@ -96,3 +96,82 @@ def _dial_artists(bowl, losses):
     theme.legend_above(bowl)
     theme.legend_above(losses)
     return draw
+
+
+# --- loop builder ----------------------------------------------------------------------------------------------------
+
+
+def loop_builder():
+    """Lay the lines of a training loop as cards: what it does on a bowl, which .grad each step used, and what is wrong."""
+    made = theme.figure(1, 3, width=10, height=3.7, left=0.15, gap=0.32, width_ratios=(0.8, 1.05, 1))
+    draw = _builder_artists(*made.axes)
+
+    def update(cards):
+        found = loops.run(cards)
+        steps = np.arange(1, len(found.used) + 1)
+        draw["path"].set_data(*np.clip(found.path, -REACH, REACH).T)
+        draw["used"].set_data(*_stems(steps, np.clip(found.used, 0, TALLEST)))
+        draw["fresh"].set_data(steps, np.clip(found.fresh, 0, TALLEST))
+        for i in range(MOST_CARDS):
+            draw[f"line {i}"].set_text(f"{i + 1}  {loops.CARDS[cards[i]]}" if i < len(cards) else "")
+        return f"{found.verdict}{_on_digits(found, cards)}"
+
+    return Explorer(
+        Scene(figure=made, movers=list(draw.values()), update=update),
+        name="loop_builder",
+        tasks=[Task("Build a loop that trains.", lambda values: loops.run(values["cards"]).trains),
+               Task("Build one that runs without an error, with backward and step, and nothing ever moves.", _stands_still),
+               Task("Build the one that swings for ever: momentum 1.", _swings)],
+        cards=Cards(tuple(loops.CARDS), MOST_CARDS, "one round:"),
+    )
+
+
+MOST_CARDS = 8
+REACH, TALLEST = 2.1, 9.5
+
+
+def _on_digits(found, cards):
+    losses = loops.run_on_digits(cards) if found.used.any() else None
+    return f" Digits: loss {number(losses[0], 2)} → {number(losses[1], 2)}." if losses else ""
+
+
+def _stands_still(values):
+    found = loops.run(values["cards"])
+    return "step" in values["cards"] and "backward" in values["cards"] and found.verdict.startswith("Nothing ever moves")
+
+
+def _swings(values):
+    return "momentum 1" in loops.run(values["cards"]).verdict
+
+
+def _stems(x, heights):
+    """A vertical line from 0 for each height, as one line with gaps."""
+    zero, gap = np.zeros(len(x)), np.full(len(x), np.nan)
+    return np.column_stack([x, x, x]).ravel(), np.column_stack([zero, heights, gap]).ravel()
+
+
+def _builder_artists(code, bowl, bars):
+    code.set_axis_off()
+    code.set(xlim=(0, 1), ylim=(0, 1))
+    bowl.set(xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), xlabel="u", ylabel="v", aspect="equal")
+    bowl.grid(False)
+    bars.set(xlim=(0.4, loops.ROUNDS + 0.6), ylim=(0, 10), xlabel="step", ylabel="length of the gradient",
+             xticks=range(2, loops.ROUNDS + 1, 2))
+    with theme.style():
+        code.text(0, 1, "for each round:", va="top", fontsize=9, color=theme.INK)
+        lines = {f"line {i}": code.text(0, 0.9 - 0.1 * i, "", va="top", fontsize=8.5, family="monospace", color=theme.INK)
+                 for i in range(MOST_CARDS)}
+        ellipses = _ellipses(np.array(loops.CURVATURE))
+        bowl.plot(*ellipses.T, label="equal loss", **{**theme.FUNCTION, "linewidth": 1})
+        bowl.plot(*[[c] for c in loops.START], **theme.POINT)
+        draw = {
+            "path": bowl.plot([], [], label="parameters", marker="o", markersize=3.5,
+                              **{**theme.DERIVATIVE, "linewidth": 1.4})[0],
+            "used": bars.plot([], [], label=".grad used",
+                              **{**theme.DERIVATIVE, "linewidth": 6, "linestyle": "-", "solid_capstyle": "butt"})[0],
+            "fresh": bars.plot([], [], label="fresh gradient", color=theme.INK, marker="_", markersize=14,
+                               markeredgewidth=2, linestyle="none")[0],
+        }
+    theme.legend_above(bowl)
+    theme.legend_above(bars)
+    return draw | lines

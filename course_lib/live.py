@@ -231,9 +231,9 @@ class _View:
         for key, control in self.explorer.controls.items():
             self.controls[key] = control.widget(labels[key], em, values[key])
             control.listen(self.controls[key], partial(self.moved, key), partial(self.explorer.press, key))
-        self.front, self.sentence = _cell(ipywidgets), ipywidgets.HTML()
-        self.tasks = ipywidgets.HTML()
-        parts = [_row(self.controls.values()), _stage(self.explorer, self.front), self.sentence]
+        _, self.front, both = stage(self.explorer)
+        self.sentence, self.tasks = ipywidgets.HTML(), ipywidgets.HTML()
+        parts = [_row(self.controls.values()), both, self.sentence]
         self.widget = ipywidgets.VBox(parts + [self.tasks] * bool(self.explorer.tasks))
         self.paint()
 
@@ -242,7 +242,7 @@ class _View:
             try:
                 self.explorer.set(**{key: value})
             except (TypeError, ValueError) as error:
-                self.sentence.value = _sentence(str(error))
+                self.sentence.value = sentence_html(str(error))
 
     def follow(self):
         """Bring the controls to the explorer's values, then paint."""
@@ -256,7 +256,7 @@ class _View:
 
     def paint(self):
         self.front.value = self.explorer.overlay()
-        self.sentence.value = _sentence(self.explorer.text)
+        self.sentence.value = sentence_html(self.explorer.text)
         if self.explorer.tasks:
             self.tasks.value = _tasks(self.explorer.task_lines())
 
@@ -276,7 +276,7 @@ class _StripView:
             style={"description_width": f"{room_for(label)}em"},
         )
         pictures = ipywidgets.Stack([_cell(ipywidgets, drawn) for drawn, _ in frames], selected_index=at, layout=_AREA)
-        sentences = ipywidgets.Stack([ipywidgets.HTML(_sentence(text)) for _, text in frames], selected_index=at)
+        sentences = ipywidgets.Stack([ipywidgets.HTML(sentence_html(text)) for _, text in frames], selected_index=at)
         self.tasks = ipywidgets.HTML()
         self.links = [ipywidgets.jslink((self.slider, "index"), (stack, "selected_index"))
                       for stack in (pictures, sentences)]
@@ -285,7 +285,7 @@ class _StripView:
             play = ipywidgets.Play(value=at, max=len(frames) - 1, interval=300, show_repeat=False)
             self.links.append(ipywidgets.jslink((play, "value"), (self.slider, "index")))
             controls.append(play)
-        parts = [_row(controls), _stage(strip, pictures), sentences] + [self.tasks] * bool(strip.tasks)
+        parts = [_row(controls), stage(strip, pictures)[-1], sentences] + [self.tasks] * bool(strip.tasks)
         self.widget = ipywidgets.VBox(parts)
         self.slider.observe(lambda change: strip.set(**{strip.key: strip.stops[change["new"]]}), names="index")
         self.follow()
@@ -304,12 +304,13 @@ def _cell(ipywidgets, value=""):
     return ipywidgets.HTML(value, layout=_AREA)
 
 
-def _stage(explorer, front):
-    """The picture: what moves lies on what does not."""
+def stage(explorer, front=None):
+    """(back, front, the box with both): what moves lies on what does not; front is one layer unless a Stack is given."""
     import ipywidgets
 
+    back, front = _cell(ipywidgets, explorer.background()), front or _cell(ipywidgets)
     layout = {"grid_template_columns": "minmax(0, max-content)", "overflow": "hidden"}
-    return ipywidgets.GridBox([_cell(ipywidgets, explorer.background()), front], layout=layout)
+    return back, front, ipywidgets.GridBox([back, front], layout=layout)
 
 
 def _row(controls):
@@ -318,7 +319,7 @@ def _row(controls):
     return ipywidgets.HBox(list(controls), layout={"flex_flow": "row wrap", "overflow": "visible"})
 
 
-def _sentence(text):
+def sentence_html(text):
     # The hidden words keep the room of a long sentence at every width, so the page does not move while a slider does.
     return (
         '<div style="display:grid;line-height:1.5;white-space:normal;max-width:56em">'

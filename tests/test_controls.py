@@ -4,7 +4,7 @@ import ipywidgets
 import pytest
 
 from course_lib import controls
-from course_lib.controls import Choice, LogSlider, Record, Slider
+from course_lib.controls import Cards, Choice, LogSlider, Record, Slider
 
 
 def test_log_stops_are_even_in_the_exponent_and_read_well():
@@ -61,3 +61,24 @@ def test_a_value_rounded_by_the_page_is_no_move():
     assert moves == []
     widget.value = 0.75
     assert moves == [0.75]
+
+
+def test_cards_are_laid_one_by_one_and_taken_back():
+    control, said = Cards(("a", "b"), most=3), []
+    box = control.widget("one round:", 5, ())
+
+    def changed(value):
+        said.append(value)
+        control.show(box, value)
+
+    control.listen(box, changed, None)
+    a, b, last, empty = box.children[1:]
+    for button in (a, b, b, a, last, empty):  # the fourth has no room
+        button.click()
+    assert said == [("a",), ("a", "b"), ("a", "b", "b"), ("a", "b"), ()]
+
+
+@pytest.mark.parametrize("wrong", [["c"], ["a"] * 4])
+def test_unknown_and_too_many_cards_are_refused(wrong):
+    with pytest.raises(ValueError, match="at most 3 of a, b"):
+        Cards(("a", "b"), most=3).check(wrong)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from course_lib.explore_07 import START, descend, learning_rate_dial
+from course_lib import loops
+from course_lib.explore_07 import START, descend, learning_rate_dial, loop_builder
+from course_lib.live import ROOM
 
 
 def line(explorer, axes, label):
@@ -70,3 +72,34 @@ def test_the_sentence_has_the_factors():
         "λ = (1, 4), lr = 0.0625, 2/λmax = 0.5: it converges. Each step multiplies u and v by 1 − lr·λ = "
         "(0.938, 0.75); loss 4.16 → 0.0578."
     )
+
+
+# --- loop builder ----------------------------------------------------------------------------------------------------
+
+TRAINS = ("forward", "loss", "zero_grad", "backward", "step")
+
+
+def test_the_builder_shows_the_lines_that_run_and_the_path_they_make():
+    explorer = loop_builder().set(cards=TRAINS)
+    shown = [text.get_text() for text in explorer.scene.movers if hasattr(text, "get_text") and text.get_text()]
+    assert shown[0] == "1  p = model(x)" and len(shown) == 5
+    path = next(one for one in explorer.scene.movers if one.get_label() == "parameters")
+    assert np.allclose(path.get_xydata(), loops.run(TRAINS).path)
+
+
+@pytest.mark.parametrize(
+    "cards, done",
+    [
+        (TRAINS, [True, False, False]),
+        (("forward", "loss", "backward", "zero_grad", "step"), [False, True, False]),
+        (("forward", "loss", "backward"), [False, False, False]),
+        (("forward", "loss", "backward", "step"), [False, False, True]),
+    ],
+)
+def test_the_tasks_of_the_builder_are_done_by_what_they_ask_for(cards, done):
+    assert loop_builder().set(cards=cards).done == done
+
+
+@pytest.mark.parametrize("cards", [TRAINS, ("step", "zero_grad", "forward", "loss", "backward"), ("backward",), TRAINS[:2] * 4])
+def test_the_builders_sentence_keeps_its_room(cards):
+    assert len(loop_builder().set(cards=cards).text) <= len(ROOM)

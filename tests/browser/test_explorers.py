@@ -38,11 +38,12 @@ CELLS = {
     "seesaw": "softmax_seesaw()",
     "depth": "depth_dial()",
     "rate": "learning_rate_dial()",
+    "builder": "loop_builder()",
     "upstream": "upstream_dial()",
     "film": FILMSTRIP,
 }
 EXPLORERS = [name for name in CELLS if name not in ("import", "plot", "film")]
-WITH_SLIDERS = [name for name in EXPLORERS if name not in ("lens", "detector")]
+WITH_SLIDERS = [name for name in EXPLORERS if name not in ("lens", "detector", "builder")]
 
 RIGHT, LEFT = "ArrowRight", "ArrowLeft"
 CHANGED = "([node, old]) => node.querySelector('.course-sentence').innerText !== old"
@@ -75,6 +76,9 @@ WAYS = {
     ),
     "depth": ([("slider", 0, "End"), ("slider", 1, f"{RIGHT}×7")], "✓ relu"),
     "rate": ([("slider", 0, f"{RIGHT}×27")], "✓ Set the largest"),
+    "builder": (
+        [("button", card, "Enter") for card in ("forward", "loss", "zero_grad", "backward", "step")], "✓ Build a loop",
+    ),
     "upstream": (
         [("button", ("C", 0), "Enter"), ("slider", 0, f"{RIGHT}×3"), ("button", ("C", 1), "Enter")], "✓ Which of",
     ),
