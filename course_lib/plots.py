@@ -14,7 +14,7 @@ import torch
 from course_lib import theme
 from course_lib.arguments import dtypes_of, inside, number_of, numbers_of, range_of
 from course_lib.formula import Formula, as_function, plain
-from course_lib.slopes import breaks, derivatives, predicted_steps, smoothed_minimum, step_errors
+from course_lib.slopes import breaks, derivatives, predicted_steps, step_errors
 from course_lib.theme import axes_for, describe, number
 
 POINTS = 400  # even, so that a range that is symmetric about a kink has no point on it
@@ -147,8 +147,8 @@ def plot_zoom(f, at, zooms=(1, 10, 100, 1000)):
 def plot_step_error(f, at, dtypes=(torch.float32, torch.float64), ax=None):
     """Error of the forward and the central difference against the step h, log-log, one pair of curves per dtype.
 
-    The best measured h of each curve is marked. The sentence gives the h where cutting off and rounding should balance:
-    that is the same on every machine, rounding itself is not.
+    The dot on each curve is at the h where cutting off and rounding should balance, and the sentence names it: that is
+    the same on every machine, rounding itself is not.
     """
     place = number_of(at, "at")
     dtypes = dtypes_of(dtypes)
@@ -163,21 +163,23 @@ def plot_step_error(f, at, dtypes=(torch.float32, torch.float64), ax=None):
         best = predicted_steps(f, start, torch.finfo(dtype).eps)
         for kind, role in (("forward", theme.SECANT), ("central", theme.DERIVATIVE)):
             hs, error = step_errors(f, start, steps[steps >= torch.finfo(dtype).eps * 4], dtype, kind)
-            drawn.append((dtype, kind, role, hs, error))
+            drawn.append((dtype, kind, role, hs, error, best[kind]))
             parts.append(f"{kind} {_short(dtype)} {_about(best[kind])}")
-    positive = np.concatenate([error[error > 0] for *_, error in drawn])
+    positive = np.concatenate([error[error > 0] for *_, error, _ in drawn])
     if not positive.size:
         floor = 1e-17
     else:
         floor = 10.0 ** math.floor(math.log10(positive.min()))
-    for dtype, kind, role, hs, error in drawn:
+    dot = {**theme.POINT, "markersize": 6, "linestyle": "none", "label": "about the best h"}
+    for dtype, kind, role, hs, error, best in drawn:
         weight = {"linewidth": 1.4, "alpha": 0.75} if torch.finfo(dtype).eps > 1e-10 else {"linewidth": 2}
         shown = np.where(error > 0, error, floor)  # a log axis has no zero
         ax.plot(hs, shown, label=f"{kind}, {_short(dtype)}", **{**role, **weight})
         exact = error == 0
         ax.plot(hs[exact], shown[exact], linestyle="none", marker="v", markersize=4, color=role["color"])
-        i = smoothed_minimum(shown)
-        ax.plot([hs[i]], [shown[i]], **{**theme.POINT, "markersize": 6})
+        if best is not None:
+            ax.plot([best], [_log_between(best, hs, shown)], **dot)
+            dot["label"] = None  # one line in the legend for all dots
     _slope_guides(ax, drawn, floor)
     ax.set(xlabel="step h", ylabel="error of the slope", xlim=(steps[0], 1.3))
     ax.set_ylim(bottom=floor / 2)
@@ -289,7 +291,7 @@ def _tangent_and_height(ax, place, height, slope):
 def _slope_guides(ax, drawn, floor):
     """Short lines of slope 1 and 2 beside the cut-off branches."""
     for kind, power, text, beside in (("forward", 1, "∝ h", 4), ("central", 2, "∝ h²", 0.1)):
-        curves = [(hs, error) for _, k, _, hs, error in drawn if k == kind]
+        curves = [(hs, error) for _, k, _, hs, error, _ in drawn if k == kind]
         hs, error = curves[-1]
         near = np.flatnonzero((hs <= 0.11) & (error > 0))
         if not near.size:
@@ -327,6 +329,14 @@ def _percent(value):
 
 def _short(dtype):
     return str(dtype).removeprefix("torch.")
+
+
+def _log_between(at, xs, ys):
+    """The height at `at` of a curve through these points on log-log axes, a little smoothed where it is noise."""
+    logs = np.log(ys)
+    padded = np.pad(logs, 2, mode="edge")
+    smooth = [np.median(padded[i : i + 5]) for i in range(len(logs))]
+    return float(np.exp(np.interp(np.log(at), np.log(xs), smooth)))
 
 
 def _about(step):

@@ -145,13 +145,6 @@ def predicted_steps(f, at, eps):
     }
 
 
-def smoothed_minimum(error):
-    """Index of the lowest point of a noisy curve: the middle of the lowest stretch of five, not one lucky zero."""
-    logs = np.log(np.maximum(error, 1e-300))
-    padded = np.pad(logs, 2, mode="edge")
-    return int(np.argmin([np.median(padded[i : i + 5]) for i in range(len(logs))]))
-
-
 def breaks(x, y, slope=None):
     """Indices i where a line from sample i to i + 1 would hide a jump or a pole.
 

@@ -205,8 +205,14 @@ def test_error_curves_have_the_slope_of_their_order(kind, power):
 def test_the_best_steps_named_are_where_cut_off_and_rounding_balance():
     ax = plots.plot_step_error(torch.exp, 0.0, dtypes=torch.float64)
     assert alone(ax).endswith("best h: forward float64 near 3e-8, central float64 near 9e-6.")
-    marks = [drawn.get_xdata()[0] for drawn in ax.lines if drawn.get_color() == theme.POINT["color"]]
-    assert len(marks) == 2 and 1e-9 < marks[0] < 1e-6 and 1e-7 < marks[1] < 1e-3
+    marks = [drawn for drawn in ax.lines if drawn.get_color() == theme.POINT["color"]]
+    eps = torch.finfo(torch.float64).eps
+    assert [mark.get_xdata()[0] for mark in marks] == pytest.approx([2 * eps**0.5, (3 * eps) ** (1 / 3)])
+    for mark, kind in zip(marks, ("forward", "central"), strict=True):
+        hs, errors = line(ax, f"{kind}, float64")
+        near = errors[abs(np.log10(hs / mark.get_xdata()[0])) < 0.8]
+        assert near.min() <= mark.get_ydata()[0] <= near.max()
+    assert [text.get_text() for text in ax.get_legend().get_texts()].count("about the best h") == 1
 
 
 def test_an_error_of_zero_is_drawn_at_the_bottom():

@@ -9,7 +9,7 @@ import sympy
 import torch
 
 from course_lib.formula import Formula, smooth, x
-from course_lib.slopes import breaks, derivatives, predicted_steps, smoothed_minimum, step_errors
+from course_lib.slopes import breaks, derivatives, predicted_steps, step_errors
 
 XS = [0.7, -1.3, 0.2]
 
@@ -121,11 +121,6 @@ def test_predicted_steps_balance_cut_off_and_rounding():
     assert predicted["forward"] == pytest.approx(2 * math.sqrt(eps))
     assert predicted["central"] == pytest.approx((3 * eps) ** (1 / 3))
     assert predicted_steps(lambda t: t**2, 0.5, eps)["central"] is None
-
-
-def test_the_minimum_is_not_one_lucky_zero():
-    error = np.array([9, 8, 0, 8, 7, 3, 1, 1, 1, 3, 7.0])
-    assert error[smoothed_minimum(error)] == 1
 
 
 GRID = np.linspace(-3, 3, 400)

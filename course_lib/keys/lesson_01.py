@@ -257,6 +257,8 @@ def best_h(ask):
                     low * 0.99 <= h <= high * 1.01, f"the step where {name} loses least is {better}",
                     f"you returned {h:.3g}", layer=Layer.VALUE,
                 )
+                tried = answer.reply.calls >= 3  # both sides and the true slope, all steps at once or one by one
+                answer.holds(tried, "the steps tried out on f", "f was not tried out with any step", Layer.METHOD)
 
 
 def _searchable(rng, name):
@@ -302,6 +304,13 @@ def smallest_is_best(f, fprime, a, dtype):
 def one_dtype_for_all(f, fprime, a, dtype):
     """The step is the best one for float64 whatever dtype was asked for: the point was not made with dtype=dtype."""
     return honest_search(f, fprime, a, torch.float64)
+
+
+@best_h.mistake("rule-of-thumb")
+def without_trying(f, fprime, a, dtype):
+    """You return a step that is known to be good for this dtype. The docstring asks for the best one of this f at this
+    point: try them all."""
+    return 1e-5 if dtype == torch.float64 else 1e-2
 
 
 @best_h.mistake("error-not-step")
@@ -496,7 +505,7 @@ def nth_derivative(ask):
     wave = Formula(sympy.sin(k * x), x)
     with ask.part("sin: derivatives 0 to 4", 2):
         for a in POINTS:
-            for n in range(5):
+            for n in (1, 2, 3, 4, 0):  # what goes wrong at 2 says more than what goes wrong at 0
                 ask(wave, a, n).equals(wave.derivative(a, order=n), f"derivative number {n}")
     coefficients = [Rational(ask.rng.randint(30, 90), 100) * (-1) ** i for i in range(6)]
     polynomial = Formula(sum(c * x**i for i, c in enumerate(coefficients)), x)
@@ -698,6 +707,8 @@ def newton_min(ask):
         # Something trivial must not earn this part: a right step is demanded beside it.
         ask(hill, 2.3, 1).equals(_newton(hill, 2.3, 1), "the place after these steps")
         ask(hill, 0.3, 1).raises("ValueError", "f″ is negative at the start")
+        level = Formula(x**3 + Rational(ask.rng.randint(30, 90), 100) * x, x)
+        ask(level, 0.0, 1).raises("ValueError", "f″ is exactly 0 at the start")
         beside = round(1.3 / float(hill.expr.args[0].coeff(x)), 2)  # from this hill a step leads into a valley
         ask(hill, beside, 2).raises("ValueError", "f″ is negative at the start, whatever it is later")
         start = _start_that_jumps_to_a_hill(hill)
@@ -729,14 +740,14 @@ def _start_that_jumps_to_a_hill(f):
     raise ValueError(f"no start found for {f}")
 
 
-def _newton_in_torch(f, a0, steps, step, guard=True):
+def _newton_in_torch(f, a0, steps, step, refused=lambda second: second <= 0):
     at = a0
     for _ in range(steps):
         leaf = torch.tensor(at, dtype=torch.float64, requires_grad=True)
         y = f(leaf)
         (first,) = torch.autograd.grad(y, leaf, create_graph=True)
         (second,) = torch.autograd.grad(first, leaf)
-        if guard and second <= 0:
+        if refused(second):
             raise ValueError("f″ is not positive")
         at -= step(y, first, second).item()
     return at
@@ -746,7 +757,13 @@ def _newton_in_torch(f, a0, steps, step, guard=True):
 def hills_are_fine(f, a0, steps):
     """The steps are right, but nothing looks at f″: where the curve bends down the same step climbs to a maximum.
     f′ = 0 alone does not mean minimum."""
-    return _newton_in_torch(f, a0, steps, lambda y, first, second: first / second, guard=False)
+    return _newton_in_torch(f, a0, steps, lambda y, first, second: first / second, refused=lambda second: False)
+
+
+@newton_min.mistake("zero-curvature")
+def only_negative_is_refused(f, a0, steps):
+    """Where f″ is exactly 0 your code divides by it and leaves for infinity. 0 has to be refused, too."""
+    return _newton_in_torch(f, a0, steps, lambda y, first, second: first / second, refused=lambda second: second < 0)
 
 
 @newton_min.mistake("root-of-f")

@@ -10,9 +10,9 @@ QUESTIONS = {
         why="(3, 1) and (4,) stretch to (3, 4).",
     ),
     "01-recall-dtype": Question(
-        "You write torch.tensor(0.7). How many bits has each number in it, 32 or 64?",
-        number(32, rtol=0),
-        slips={64: "Python's own float has 64 bits; torch.tensor makes float32 unless you say otherwise."},
+        "You write torch.tensor(0.7). Which dtype has it, float32 or float64?",
+        choice("float32", "float64"),
+        slips={"float64": "Python's own numbers are float64; torch.tensor makes float32 unless you say otherwise."},
         why="torch.tensor(0.7) is float32. dtype=torch.float64 asks for more digits.",
     ),
     "01-recall-grad": Question(
