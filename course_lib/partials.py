@@ -13,7 +13,7 @@ import sympy
 import torch
 
 from course_lib.formula import Formula, plain
-from course_lib.theme import number
+from course_lib.theme import index, number
 
 LONGEST_LABEL = 40  # characters that a legend has room for
 
@@ -42,6 +42,8 @@ class Field:
             self._f, self.takes_vector = _callable(f, "lambda u, v: u * v"), _takes_one(f)
             if _count(f) > 2:
                 raise TypeError(f"expected a function of two variables, got one of {_count(f)}.")
+            if self.takes_vector:
+                self.names = tuple("x" + index(i) for i in (0, 1))
             name = getattr(f, "__name__", "f")
             self.label = "f" if name in ("f", "<lambda>") else f"f = {name}"
         if len(self.label) > LONGEST_LABEL:

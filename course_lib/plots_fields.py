@@ -119,8 +119,7 @@ def contours(hill, ranges, ax=None, **layout):
                 linewidths=[1.8 if level == 0 else 1 for level in levels], negative_linestyles="dashed",
             )
             with np.errstate(all="ignore"):
-                numbered = levels[::2] if len(levels) > 8 else levels
-                ax.clabel(lines, levels=numbered, fmt=number, fontsize=8, colors=theme.INK)
+                ax.clabel(lines, levels=_numbered(levels), fmt=number, fontsize=8, colors=theme.INK)
     return ax, heights
 
 
@@ -194,6 +193,14 @@ def _levels(finite):
     if high - low < 1e-9 * max(1, abs(high)):
         return []
     return MaxNLocator(12).tick_values(low, high)
+
+
+def _numbered(levels):
+    """Those that get a number: every second of many, and all of one sign where they are few."""
+    if len(levels) <= 8:
+        return levels
+    few = [side for side in (levels[levels < 0], levels[levels > 0]) if len(side) <= 3]
+    return np.unique(np.concatenate([levels[::2], *few]))
 
 
 def _padded(heights):

@@ -23,6 +23,7 @@ class Kind:
     read: Callable[[str], object]
     right: object
     same: Callable[[object, object], bool]
+    also: tuple = ()  # other right answers
     show: Callable[[object], str] = str
 
 
@@ -40,7 +41,7 @@ class Question:
         return self.kind.read(typed.strip())
 
     def is_right(self, answer):
-        return self.kind.same(answer, self.kind.right)
+        return any(self.kind.same(answer, right) for right in (self.kind.right, *self.kind.also))
 
     def slip(self, answer):
         """The sentence for this wrong answer, or ""."""
@@ -50,15 +51,19 @@ class Question:
         return ""
 
 
-def number(right, rtol=0.02):
-    """A number, right within two percent unless said otherwise: predictions are made in the head."""
+def number(right, rtol=0.02, also=()):
+    """A number, right within two percent unless said otherwise: predictions are made in the head.
+
+    also: other numbers that are as right, such as an axis counted from the end.
+    """
 
     def same(a, b):
         if isinstance(a, str) or isinstance(b, str):
             return a == b
         return math.isclose(a, b, rel_tol=rtol, abs_tol=rtol * 0.1 if right == 0 else 0)
 
-    return Kind(wanted="a number, such as −1.3 or 7/5", read=read_number, right=right, same=same, show=show_number)
+    return Kind(wanted="a number, such as −1.3 or 7/5", read=read_number, right=right, same=same, also=also,
+                show=show_number)
 
 
 def true_false(right):

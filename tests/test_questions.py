@@ -45,6 +45,11 @@ def test_no_in_many_words(typed):
     assert Question("", true_false(True)).read(typed) is False
 
 
+def test_a_question_may_have_several_right_answers():
+    axis = Question("", number(0, rtol=1e-6, also=(-2,)))
+    assert [axis.is_right(typed) for typed in (0, -2, 1, -1)] == [True, True, False, False]
+
+
 def test_maybe_is_neither():
     with pytest.raises(Unreadable, match="'maybe' is neither True nor False"):
         Question("", true_false(True)).read("maybe")

@@ -299,6 +299,12 @@ def one_factor_only(A, x):
     return A @ x
 
 
+@grad_quadratic.mistake("one-factor")
+def other_factor_only(A, x):
+    """Aᵀ·x is the gradient as if the x on the right were a constant. Both factors x move: the product rule has two terms."""
+    return A.T @ x
+
+
 @grad_quadratic.mistake("halved")
 def halved(A, x):
     """Half the gradient: ½(A + Aᵀ)·x belongs to ½·xᵀAx."""
@@ -419,6 +425,13 @@ def _summed(g, shape):
 def left_as_it_came(g, shape):
     """You returned g as it came, with the shape of the result. The gradient of an input has the shape of the input."""
     return g.clone()
+
+
+@unbroadcast.mistake("first-axis")
+def always_the_first_axis(g, shape):
+    """You always sum over axis 0. Which axes were stretched depends on `shape`: those that it lacks on the left, and those
+    where it has a 1."""
+    return g.sum(0)
 
 
 @unbroadcast.mistake("averaged")
@@ -564,6 +577,8 @@ def classify_critical(ask):
     with ask.part("a place that is not flat", 2):
         f, p = _tilted(ask.rng, "min")
         _expect(ask(f, p + np.array([0.3, -0.2])), "not critical")
+        _expect(ask(f, _where_partials_cancel(f, p)), "not critical")
+        _expect(ask(f, p + 1e-9), "min")  # flat to nine digits: a computed place is seldom better
         _expect(ask(*_tilted(ask.rng, "max")), "max")
         _expect(ask(*_tilted(ask.rng, "saddle")), "saddle")
 
@@ -597,6 +612,16 @@ def _tilted(rng, kind):
     return VectorFormula(form + p**4 / 20 + k, 2), np.array([float(c) for c in centre])  # + k: flat is not zero
 
 
+def _where_partials_cancel(f, p):
+    """A place beside p where the partials of f are equal but for their sign, so that their sum is 0."""
+    right = p[0] + 0.3
+    low, high = p[1] - 3.0, p[1] + 3.0
+    for _ in range(80):  # the sum grows with the second coordinate
+        middle = (low + high) / 2
+        low, high = (middle, high) if f.gradient(np.array([right, middle])).sum() < 0 else (low, middle)
+    return np.array([right, middle])
+
+
 def _hessian_and_gradient(f, p):
     leaf = p.detach().clone().requires_grad_()
     (gradient,) = torch.autograd.grad(f(leaf), leaf, create_graph=True)
@@ -627,6 +652,20 @@ def flat_means_minimum(f, p):
 def hessian_alone(f, p):
     """You never look at the gradient. Where it is not 0 the place is not flat, and no Hessian makes it a valley."""
     return _by(torch.linalg.eigvalsh(_hessian_and_gradient(f, p)[0]))
+
+
+@classify_critical.mistake("sum-of-partials")
+def partials_added_up(f, p):
+    """You look whether the partials add up to 0. One up and one down do that, too: ask for the length of the gradient."""
+    hessian, gradient = _hessian_and_gradient(f, p)
+    return "not critical" if gradient.sum().abs() > 1e-4 else _by(torch.linalg.eigvalsh(hessian))
+
+
+@classify_critical.mistake("exactly-zero")
+def flat_only_if_exactly_zero(f, p):
+    """You ask whether the gradient is exactly 0. Computed numbers seldom are: allow for a length of about 1e-4."""
+    hessian, gradient = _hessian_and_gradient(f, p)
+    return "not critical" if gradient.norm() > 1e-14 else _by(torch.linalg.eigvalsh(hessian))
 
 
 @classify_critical.mistake("determinant")

@@ -89,8 +89,8 @@ QUESTIONS = {
     "02-saddle": Question(
         "The Hessian at a flat place is [[2, 3], [3, 2]]. Valley, hill or saddle?",
         choice("saddle", "valley", "hill"),
-        slips={"valley": "Along both axes it curves up. Along (1, −1) it curves down: its eigenvalues are 5 and −1."},
-        why="The eigenvalues are 5 and −1: up along (1, 1), down along (1, −1).",
+        slips={"valley": "Along both axes it curves up. Along (1, −1) it curves down."},
+        why="The curvatures reach from −1 to 5: down along (1, −1), up along (1, 1).",
     ),
     "02-fill-slice": Question(
         "The slope of f = 2a + 3b along a, b held.",
@@ -100,8 +100,9 @@ QUESTIONS = {
     ),
     "02-fill-sum": Question(
         "The axis to sum over when b of shape (2,) was added to X of shape (5, 2).",
-        number(0, rtol=1e-6),
-        slips={1: "Axis 1 has length 2 and belongs to b. The five copies stand along axis 0."},
+        number(0, rtol=1e-6, also=(-2,)),
+        slips={1: "Axis 1 has length 2 and belongs to b. The five copies stand along axis 0.",
+               -1: "Axis −1 is the last one; it has length 2 and belongs to b. The five copies stand along axis 0."},
         why="The copies stand along axis 0, and the gradient adds them up.",
     ),
     "02-exit-partial": Question(

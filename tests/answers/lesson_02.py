@@ -610,7 +610,7 @@ def reduced_axis_by_axis(g, shape):
     return wide.reshape(shape)
 
 
-@bank.slip("unbroadcast", "shape")
+@bank.slip("unbroadcast", "shape", named="first-axis")
 def first_axis_always(g, shape):
     return g.sum(0)
 
