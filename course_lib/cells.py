@@ -4,6 +4,8 @@ The colour of a cell says sign and size, the number in it says the same. Colours
 readable on a light and on a dark page.
 """
 
+import math
+
 import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
@@ -43,8 +45,8 @@ class Cells:
         self.boxes.set_verts(self._units)
         self.boxes.set_facecolor([tint(entry, self.largest) for entry in entries])
         self.unknown.set_text("")
-        for text, entry in zip(self.texts, entries, strict=True):
-            text.set_text(cell_text(entry))
+        for text, words in zip(self.texts, cell_texts(entries), strict=True):
+            text.set_text(words)
 
     def hide(self):
         self.boxes.set_verts(self._whole)
@@ -86,13 +88,26 @@ def tint(value, largest):
     return (*to_rgb(role["color"]), FAINT + (STRONG - FAINT) * min(abs(value) / largest, 1))
 
 
-def cell_text(value):
-    """A number short enough for a cell: at most six characters where that can be; ≈0 is small but not 0."""
-    text = number(value)
-    if len(text) > 6 and abs(value) < 1:
-        text = number(round(value, 2))
-        return "≈0" if text == "0" else text
-    return text
+def cell_texts(matrix):
+    """The numbers of a table as texts, all with the same decimals, so that what cancels is seen to cancel.
+
+    Three digits for the largest, no more decimals than any entry needs; ≈0 is small but not 0.
+    """
+    entries = np.asarray(matrix, dtype=float).ravel()
+    sizes = np.abs(entries[np.isfinite(entries)])
+    most = min(max(2 - math.floor(math.log10(sizes.max())), 0), 4) if sizes.size and sizes.max() >= 1e-12 else 0
+    rounded = np.round(sizes, most)
+    decimals = next((d for d in range(most) if np.allclose(np.round(sizes, d), rounded, rtol=0, atol=1e-9)), most)
+    return [_cell_text(entry, decimals) for entry in entries]
+
+
+def _cell_text(value, decimals):
+    if not np.isfinite(value) or abs(value) < 1e-12 or abs(value) >= 1e5:
+        return number(value)
+    text = f"{abs(value):.{decimals}f}"
+    if float(text) == 0:
+        return "≈0"
+    return f"{'−' if value < 0 else ''}{text}"
 
 
 def largest_of(*matrices):

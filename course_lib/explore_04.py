@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from course_lib import theme
-from course_lib.cells import Bars, Cells, bare, cell_text, indexed, largest_of, name_rows_and_columns
+from course_lib.cells import Bars, Cells, bare, indexed, largest_of, name_rows_and_columns
 from course_lib.controls import Choice, Record, Slider, Text, Unclear, literal
 from course_lib.live import Explorer, Scene, Task
 from course_lib.partials import Map, point_of, vector_text
@@ -250,7 +250,7 @@ def sum_trick_lie_detector(f=None):
             draw[key].show(heights / room if revealed else np.zeros(n))
             for text, place, height in zip(draw[key + " texts"], draw[key].places, heights, strict=True):
                 text.set_position((place, max(height / room, 0) + 0.03))
-                text.set_text(cell_text(height) if revealed else "")
+                text.set_text(number(height) if revealed else "")
         if not revealed:
             return f"{function} at x = {vector_text(AT)}: does y.sum().backward() tell each entry's slope? Predict."
         verdict = "as you predicted" if guess == truth(function) else f"you predicted that it {guess}"

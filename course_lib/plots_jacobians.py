@@ -4,6 +4,9 @@ f takes a tensor of shape (n,) and returns one of shape (m,). J has outputs as r
 from autograd, in float64.
 """
 
+import contextlib
+import inspect
+
 import numpy as np
 from matplotlib.collections import LineCollection
 
@@ -93,9 +96,9 @@ def plot_map(f, at, size=0.5, shape="square"):
     after.plot(*function.values(point + size * cross).T, **{**theme.FUNCTION, "linewidth": 0.8})
     promised = y + size * outline @ jacobian.T
     after.plot(*promised.T, label="linear image, J", **theme.DERIVATIVE)
-    for ax, name, center in ((before, "x", point), (after, "y", y)):
+    for ax, names, center in ((before, input_names(f, 2), point), (after, indexed("y", 2), y)):
         ax.plot(*[[c] for c in center], **theme.POINT)
-        ax.set(xlabel=name + theme.index(0), ylabel=name + theme.index(1))
+        ax.set(xlabel=names[0], ylabel=names[1])
         ax.set_aspect("equal", adjustable="datalim")
     before.plot([], [], label=shape, **theme.FUNCTION)
     theme.legend_above(before)
@@ -153,7 +156,16 @@ class Ribbons:
             part.set_linewidth(np.maximum(THICKEST * np.abs(flat[chosen]) / largest, 0.6))
         for texts, name, values in ((self.above, "x", x), (self.below, "y", y)):
             for i, text in enumerate(texts):
-                text.set_text(name + theme.index(i) + ("" if values is None else f" = {number(values[i], 2)}"))
+                text.set_text(name + theme.index(i) + ("" if values is None else f" = {number(values[i])}"))
+
+
+def input_names(f, count):
+    """The names of f's arguments where it takes its inputs one by one, else x₀, x₁, …"""
+    with contextlib.suppress(TypeError, ValueError):
+        names = tuple(inspect.signature(f).parameters)
+        if len(names) == count:
+            return names
+    return indexed("x", count)
 
 
 def outline_of(shape):

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from course_lib import theme
-from course_lib.cells import Bars, Cells, cell_text, indexed, largest_of, tint
+from course_lib.cells import Bars, Cells, cell_texts, indexed, largest_of, tint
 
 
 def luminance(rgb):
@@ -55,10 +55,26 @@ def test_hidden_cells_show_one_question_mark_and_no_number():
 
 
 @pytest.mark.parametrize(
-    "value, text", [(-0.217, "−0.217"), (-0.0866, "−0.09"), (0.00289, "≈0"), (0, "0"), (-3, "−3"), (12.25, "12.2")]
+    "matrix, texts",
+    [
+        ([[0.0799, 0.1105], [-0.0381, 0.00597]], ["0.080", "0.111", "−0.038", "0.006"]),
+        ([[1.0, 0.0], [0.0, -2.0]], ["1", "0", "0", "−2"]),
+        ([[0.25, -0.5]], ["0.25", "−0.50"]),
+        ([[12.25, 0.004]], ["12.2", "≈0"]),
+        ([[np.nan, np.inf, 3.0]], ["undefined", "∞", "3"]),
+        ([[0.0, 0.0]], ["0", "0"]),
+        ([[2.5e7, 1.0]], ["2.5e7", "1"]),
+    ],
 )
-def test_numbers_fit_their_cell(value, text):
-    assert cell_text(value) == text
+def test_numbers_of_a_table_have_the_same_decimals(matrix, texts):
+    assert cell_texts(matrix) == texts
+
+
+def test_rows_that_cancel_are_seen_to_cancel():
+    p = np.array([0.514, 0.255, 0.231])
+    texts = cell_texts(np.diag(p) - np.outer(p, p))
+    sums = np.array([float(text.replace("−", "-")) for text in texts]).reshape(3, 3).sum(1)
+    assert np.abs(sums).max() < 0.0016
 
 
 def test_bars_reach_from_zero_to_their_height():

@@ -330,7 +330,7 @@ def _named(name):
         "If the rows are independent, what does one walk back from column i of the outputs, summed over the batch, give?",
         "It gives row i of every Jacobian at once, in m walks. But only if no row of the result uses another row of X: "
         "test that, or trust torch.func.vmap with a function of one row.",
-        "For each output i: grad(Y[:, i].sum(), leaf) is J[:, i, :]. For the test, walk back from the first row alone: "
+        "For each output i: grad(Y[:, i].sum(), leaf) is J[:, i, :]. For the test, walk back from each row alone: "
         "its gradient must be 0 on every other row.",
     ),
 )
