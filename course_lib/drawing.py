@@ -443,8 +443,8 @@ def graph_axes(width, height):
     ax.set_position((0, 0, 1, height / (height + LEGEND)))
     x = MARGIN
     with theme.style():
-        for text, color in (("0.49  value", VALUE), ("∂ 1.4  gradient: how fast the result changes with it", GRADIENT),
-                            ("×1.4  local derivative", INK)):
+        for text, color in (("plain number: value", VALUE), ("∂: gradient, how fast the result changes with it", GRADIENT),
+                            ("×: local derivative", INK)):
             made.text(x / width, 1 - 0.62 * LEGEND / (height + LEGEND), text, color=color, size=LABEL_SIZE, va="center")
             x += (len(text) + 2.5) * LABEL_SIZE * 0.56
     return prepared(ax, width, height)

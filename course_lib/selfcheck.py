@@ -9,16 +9,19 @@ import difflib
 import hashlib
 import json
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from course_lib import feedback
 from course_lib.exercise import all_exercises, all_lessons
 from course_lib.feedback import Feedback, Note
-from course_lib.judge import LocalSource, Status, Verdict, judge
+from course_lib.judge import LocalSource, NoReply, Status, Verdict, judge
 from course_lib.observe import instructions
 
 PROGRESS = ".course_progress.json"
+PATIENCE = 20  # seconds for one question: many times what the slowest right answer needs
 
 
 def check(answer, remember=True):
@@ -32,7 +35,7 @@ def check(answer, remember=True):
     if isinstance(found, Note):
         return found
     exercise, answer = found
-    source = LocalSource(answer)
+    source = PatientSource(answer)
     try:
         verdict = judge(exercise, source)
     except Exception as error:  # our own failure: it must not look like the student's
@@ -49,6 +52,40 @@ def check(answer, remember=True):
     offered = exercise.hints[min(tries, len(exercise.hints)) - 1] if exercise.hints else ""
     shuffled = exercise.shuffled_lines if tries >= 2 else ()
     return Feedback(verdict, exercise, offered, source.printed, shuffled)
+
+
+class TooLong(BaseException):
+    """Not an Exception, so that no `except Exception` in an answer takes it for an error of its own."""
+
+
+class PatientSource(LocalSource):
+    """An answer in this process that may take its time, but not for ever."""
+
+    def ask(self, args):
+        try:
+            with stopped_after(PATIENCE):
+                return super().ask(args)
+        except TooLong:
+            raise NoReply(Status.TIMED_OUT, f"Your code was still running after {PATIENCE} seconds.") from None
+
+
+@contextlib.contextmanager
+def stopped_after(seconds):
+    """Raise TooLong in what runs inside, where the system has alarms (not on Windows) and this is the main thread."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_):
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def hint(answer):

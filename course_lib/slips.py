@@ -69,7 +69,7 @@ def wording(graph, question):
         return f"gradient ∂?: how fast does {result_name(graph)} change with {graph.nodes[question.index].label}?"
     edge = graph.edges[question.index]
     twins = sum(other.source == edge.source for other in graph.inputs[edge.target])
-    along = " along this arrow alone" if twins > 1 else ""
+    along = " through this arrow, what comes in at the other one held" if twins > 1 else ""
     return (
         f"local derivative ×?: how fast does {graph.nodes[edge.target].title} change with "
         f"{said(graph, graph.nodes[edge.source])}{along}?"

@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -127,6 +129,22 @@ def test_a_failure_of_the_checker_is_ours_and_no_attempt(monkeypatch, memory):
     assert out.verdict.status is Status.NOT_JUDGED and not out.passed
     assert "our fault" in repr(out) and "ZeroDivisionError" in repr(out)
     assert not memory.exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no alarms")
+@pytest.mark.parametrize("body", ["while True:\n        pass", "while True:\n        try:\n            1 / 0\n"
+                                  "        except Exception:\n            pass"])
+def test_a_loop_that_never_ends_is_stopped_and_told(monkeypatch, body):
+    monkeypatch.setattr(selfcheck, "PATIENCE", 0.2)
+    before = signal.getsignal(signal.SIGALRM)
+    out = out_of(f"def twice(x):\n    {body}\nout = check(twice)")
+    assert out.verdict.status is Status.TIMED_OUT and "loop that never ends" in repr(out)
+    assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_check_works_in_a_thread_which_has_no_alarm():
+    with ThreadPoolExecutor() as threads:
+        assert threads.submit(out_of, RIGHT + "out = check(twice)").result().passed
 
 
 def test_a_demonstration_is_not_remembered(memory):

@@ -118,7 +118,7 @@ def test_every_edge_and_node_that_backward_uses_is_asked_once(program):
 def test_a_double_edge_is_asked_for_each_arrow_and_the_sum_is_named():
     graph = trace(lambda x: x * x, x=0.8)
     first = questions(graph)[0]
-    assert wording(graph, first).endswith("along this arrow alone?")
+    assert wording(graph, first).endswith("through this arrow, what comes in at the other one held?")
     assert "both arrows" in diagnose(graph, first, 1.6)
     assert "the other arrow sends something too" in diagnose(graph, questions(graph)[2], 0.8)
 
