@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
 
 class Unreadable(ValueError):
     """What was typed is not an answer of this kind; the text says what is wanted."""
@@ -100,7 +102,9 @@ def works_or_raises(right):
 
 
 def read_number(typed):
-    """A number as people write it: 1.4, −1,4, 7/5, 2e-3, sqrt(2). Raises Unreadable."""
+    """A number as people write it: 1.4, −1,4, 7/5, 2e-3, sqrt(2), one. Raises Unreadable."""
+    if typed.lower() in NUMBER_WORDS:
+        return float(NUMBER_WORDS.index(typed.lower()))
     text = typed.replace("−", "-").replace(" ", "").replace("·10^", "e").replace("*10**", "e")
     if re.fullmatch(r"[+-]?\d+,\d+", text):
         text = text.replace(",", ".")

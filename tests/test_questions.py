@@ -22,14 +22,15 @@ from course_lib.questions import (
     [
         ("1.4", 1.4), ("1,4", 1.4), ("−1.3", -1.3), ("-1,3", -1.3), ("7/5", 1.4), ("-7/5", -1.4), ("2e-3", 0.002),
         (" 12 ", 12), ("+3", 3), ("2·10^-3", 0.002), ("2*10**-3", 0.002), (".5", 0.5), ("1 000", 1000),
-        ("− 2", -2), ("1e3", 1000), ("sqrt(25)", 5), ("√2", 2**0.5), ("-math.sqrt(0.25)", -0.5), ("√(1/4)", 0.5),
+        ("− 2", -2), ("1e3", 1000), ("sqrt(25)", 5), ("√2", 2**0.5), ("one", 1), ("Zero", 0),
+        ("-math.sqrt(0.25)", -0.5), ("√(1/4)", 0.5),
     ],
 )  # fmt: skip
 def test_a_number_is_read_as_people_write_it(typed, value):
     assert Question("", number(0)).read(typed) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("typed", ["", "two", "1.4.2", "1,4,2", "7/0", "x", "(1)", "1/2/3", "None", "sqrt(x)", "√", "sqrt(-1)"])
+@pytest.mark.parametrize("typed", ["", "several", "1.4.2", "1,4,2", "7/0", "x", "(1)", "1/2/3", "None", "sqrt(x)", "√", "sqrt(-1)"])
 def test_what_is_no_number_is_said_in_a_sentence(typed):
     with pytest.raises(Unreadable, match="not a number; type one such as"):
         Question("", number(0)).read(typed)

@@ -93,7 +93,7 @@ def test_a_named_function_can_be_differentiated(name):
 
 
 @pytest.mark.parametrize("name, coupled", [
-    ("tanh", False), ("square", False), ("softmax", True), ("cumsum", True), ("times-total", True),
+    ("tanh", False), ("square", False), ("softmax", True), ("cumsum", True), ("times-total", True), ("last-two", True),
 ])  # fmt: skip
 def test_coupling_is_what_the_name_promises(name, coupled):
     J = jacobian(name, X)

@@ -123,11 +123,14 @@ def elementwise_derivative(ask):
         xs = point(ask.rng, 5)
         ask(_named("tanh"), xs).equals(1 - np.tanh(xs) ** 2, "the derivative")
         xs = unsorted_point(ask.rng, 5)
-        for name in ("softmax", "cumsum", "sort", "times-total"):
+        for name in ("softmax", "cumsum", "sort", "times-total", "last-two"):
             ask(_named(name), xs).raises("ValueError", f"{WORDS[name]} couples its entries")
 
 
-WORDS = {"softmax": "softmax", "cumsum": "cumsum", "sort": "sort", "times-total": "x·sum(x)"}
+WORDS = {
+    "softmax": "softmax", "cumsum": "cumsum", "sort": "sort", "times-total": "x·sum(x)",
+    "last-two": "x² with the last entry but one added to the last",
+}
 
 
 def _named(name):
@@ -171,6 +174,21 @@ def mean_trick(f, xs):
     (ones,) = torch.autograd.grad(y.mean(), leaf, retain_graph=True)
     weights = torch.linspace(1.0, 2.0, len(xs), dtype=xs.dtype)
     (other,) = torch.autograd.grad((y * weights).mean(), leaf)
+    if not torch.allclose(other, weights * ones):
+        raise ValueError("coupled")
+    return ones
+
+
+@elementwise_derivative.mistake("one-weight")
+def only_one_weight_differs(f, xs):
+    """Your test moves the weight of one output only, so it misses a function that couples others: give every output a
+    weight of its own."""
+    leaf = xs.detach().clone().requires_grad_()
+    y = f(leaf)
+    (ones,) = torch.autograd.grad(y, leaf, torch.ones_like(y), retain_graph=True)
+    weights = torch.ones_like(y)
+    weights[0] = 2.0
+    (other,) = torch.autograd.grad(y, leaf, weights)
     if not torch.allclose(other, weights * ones):
         raise ValueError("coupled")
     return ones

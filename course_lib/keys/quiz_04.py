@@ -90,10 +90,11 @@ QUESTIONS = {
         why="v weighs the rows: 1 × (1, 2) + 0 × (3, 4).",
     ),
     "04-mean3": Question(
-        "M has shape (3, 3). M.mean().backward(). What does each entry of M.grad hold?",
-        number(1 / 9, rtol=1e-3),
-        slips={1: "That is the sum.", 1 / 3: "Nine entries share the mean."},
-        why="1/9 everywhere.",
+        "M has shape (3, 3) and a 5 in the middle. (M**2).mean().backward(). What does the middle entry of M.grad hold?",
+        number(10 / 9, rtol=5e-3),
+        slips={10: "That is for the sum of squares. Nine entries share the mean.",
+               1 / 9: "That is for M.mean(), without the square.", 10 / 3: "Nine entries share the mean, not three.", 25 / 9: "The slope of m² is 2m, not m²."},
+        why="The slope of the square there is 2·5, and the mean divides by nine.",
     ),
     "04-fill-v": Question(
         "The v that picks the third of three outputs: its last entry.",

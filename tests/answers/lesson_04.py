@@ -1279,7 +1279,7 @@ bank.computed = {
         torch.func.vjp(lambda x: torch.tensor([[1.0, 2.0], [3.0, 4.0]]) @ x, torch.ones(2))[1](
             torch.tensor([1.0, 0.0]))[0].tolist())],
     "04-mean3": lambda: gradient_after(
-        "M = torch.ones(3, 3, requires_grad=True)", "M.mean().backward()", name="M")[0, 0].item(),
+        "M = torch.full((3, 3), 5.0, requires_grad=True)", "(M**2).mean().backward()", name="M")[1, 1].item(),
     "04-fill-v": lambda: (torch.eye(3) == torch.tensor([0.0, 0.0, 1.0])).all(1).nonzero().item() // 2,
     "04-exit-v": lambda: (torch.ones(2, 5) @ torch.ones(5)).numel(),
     "04-exit-trick": lambda: int(torch.func.jacrev(torch.tanh)(torch.ones(4)).count_nonzero(dim=1).max()),
