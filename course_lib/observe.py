@@ -28,6 +28,8 @@ import torch
 TEXT_LIMIT = 600  # characters kept of a message, a printout or a source line
 WRITTEN_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement, not built in
 DEPTH_LIMIT = 8  # nesting of lists in an answer
+PADDING = {"RESUME", "NOP", "CACHE", "PUSH_NULL"}
+JUMPS = {*dis.hasjrel, *dis.hasjabs}
 
 
 @dataclass(frozen=True)
@@ -340,16 +342,21 @@ def _function_code(source):
 
 
 def instructions(code):
-    """What the code does, without line numbers, docstring, file name or padding."""
+    """What the code does, without line numbers, docstring, file name or padding; jumps lead to a number in this list."""
+    steps = [step for step in dis.get_instructions(code) if step.opname not in PADDING]
+    place = {step.offset: i for i, step in enumerate(steps)}
     found = []
-    for step in dis.get_instructions(code):
+    for step in steps:
         name, value = step.opname, step.argval
+        if step.opcode in JUMPS:  # offsets depend on the padding
+            value = next((place[offset] for offset in range(value, len(code.co_code) + 1) if offset in place), None)
+        elif isinstance(value, str) and ".<locals>." in value:  # the full name of an inner class
+            value = value.rpartition(".<locals>.")[2]
         if name == "LOAD_METHOD":  # which of the two is used depends on an `import` in the same cell
             name = "LOAD_ATTR"
         elif name == "KW_NAMES":  # Python 3.11 does not look these up
             value = code.co_consts[step.arg]
-        if name not in ("RESUME", "NOP", "CACHE", "PUSH_NULL"):
-            found.append((name, instructions(value) if isinstance(value, types.CodeType) else value))
+        found.append((name, instructions(value) if isinstance(value, types.CodeType) else value))
     return found
 
 

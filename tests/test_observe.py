@@ -510,3 +510,28 @@ def test_a_class_is_untouched_while_its_methods_do_nothing():
 def test_a_class_to_repair_is_untouched_while_it_is_as_given():
     assert is_untouched(student(COUNTER, "Counter"), COUNTER)
     assert not is_untouched(student(COUNTER.replace("1 /", "2 /"), "Counter"), COUNTER)
+
+
+GIVEN_WITH_A_LOOP_AND_A_CLASS = '''
+def made(sizes):
+    class Net(torch.nn.Module):
+        def forward(self, x):
+            for size in sizes:
+                x = x.sin() if size else x
+            return x
+
+    return [Net() for _ in sizes]
+'''
+
+
+@pytest.mark.parametrize("before", ["", "import torch\n", "import torch.nn as nn\nfrom torch import nn\n"])
+@pytest.mark.parametrize("name", ["made", "fix_made"])
+def test_given_code_with_loops_and_inner_classes_is_untouched_under_any_name_and_beside_any_import(before, name):
+    names = {}
+    source = GIVEN_WITH_A_LOOP_AND_A_CLASS.replace("def made", f"def {name}")
+    exec(before + source.replace("torch.nn", "nn" if "as nn" in before else "torch.nn"), names | {"torch": torch}, names)
+    given = GIVEN_WITH_A_LOOP_AND_A_CLASS.replace("torch.nn", "nn" if "as nn" in before else "torch.nn")
+    assert is_untouched(names[name], given)
+    changed = {}
+    exec(before + source.replace("x.sin()", "x.cos()"), {"torch": torch}, changed)
+    assert not is_untouched(changed[name], given)
