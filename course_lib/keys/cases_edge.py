@@ -19,6 +19,7 @@ def _with_zero(rng, n):
 @lesson.exercise(
     number="8.5a", title="NaN through where: mend it", signature="(x: Tensor[n]) -> Tensor[n]", points=2, minutes=7,
     section="08e",
+    rechecks=("safe_xlogx",),
     hints=(
         "At x = 0 the value is fine and the gradient is NaN. What is the derivative of log there, and what is it multiplied "
         "with on the way back?",

@@ -11,6 +11,7 @@ from course_lib.keys.cases import fault, lesson, numbers, probe
 @lesson.exercise(
     number="8.1a", title="Lost leaf: mend it", signature="(values: list[float]) -> Tensor[n]", points=1, minutes=5,
     section="08e",
+    rechecks=("tensor_kinds",),
     hints=(
         "Print w.is_leaf and w.grad_fn. Which of the two tensors in that line did you make yourself?",
         "Only leaves keep a .grad, and what a conversion returns is a result. Let the leaf have its dtype from birth.",
@@ -158,6 +159,7 @@ def equal_to_the_last_digit(candidate):
 
 @lesson.exercise(
     number="8.2a", title="Cut graph: mend it", signature="(x: Tensor[n]) -> Tensor[n]", points=1, minutes=6, section="08e",
+    rechecks=("fix_slope", "fix_stack"),
     hints=(
         "Print .requires_grad after every line. Where does it turn False? And is there a line whose result is no tensor at all?",
         "There are two cuts. The loud one stops backward; when it is mended, the other only makes the gradient too small.",

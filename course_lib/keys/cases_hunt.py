@@ -15,6 +15,7 @@ from course_lib.keys.cases import CATALOGUE, fault, lesson, numbers, probe
 @lesson.exercise(
     number="8.11a", title="Wrong factor: mend it", signature="(g: Tensor[n], x: Tensor[n]) -> Tensor[n]", points=3,
     minutes=12, section="08e",
+    rechecks=("my_gradcheck",),
     hints=(
         "Compare with a difference quotient of x²/(1 + x²) at x = 0.7 and at x = −1.3. Is the ratio the same at both places?",
         "The ratio is 1 + x²: always positive, so the loss still falls, and never 1 but at 0. Which rule has the "
@@ -188,6 +189,7 @@ def _trained(weights, X, y, steps, lr=0.5):
     number="8.12a", title="Three faults at once: mend them",
     signature="(weights: list[Tensor], X: Tensor[N, n], y: LongTensor[N], steps: int) -> list[float]", points=3, minutes=15,
     section="08e",
+    rechecks=("fix_double_softmax",),
     hints=(
         "One fault is loud: read which line the message points at, and print w.is_leaf there in the second step. When it is "
         "gone, compare the first loss, and then the third, with what you expect.",

@@ -25,6 +25,7 @@ def _cross_entropy(z, y):
 @lesson.exercise(
     number="8.3a", title="Wrong dim: mend it", signature="(z: Tensor[N, C], y: LongTensor[N]) -> Tensor[()]", points=1,
     minutes=4, section="08e",
+    rechecks=("stable_log_softmax",),
     hints=(
         "Print p.sum(0) and p.sum(1). Which of them should be ones?",
         "Each row of z belongs to one example, and its C probabilities must add up to 1. Which axis runs over the classes?",

@@ -13,6 +13,7 @@ from course_lib.keys.cases import fault, lesson, numbers, probe
 @lesson.exercise(
     number="8.7a", title="Edit through .data: mend it", signature="(x: Tensor[n]) -> Tensor[n]", points=2, minutes=6,
     section="08e",
+    rechecks=("fix_saved_values",),
     hints=(
         "Print x before and after the call. And compare the result with 3x² for the x that you handed in: what is the ratio?",
         "detach() shares its memory with x, and .data is an edit that autograd does not notice: backward computes with the "
@@ -267,6 +268,18 @@ def hidden_state(cell, xs, h0):
         loss.backward()
         losses.append(loss.item())
     return losses
+
+
+fix_hidden_state.sort_lines(
+    "h, losses = h0, []",
+    "for x in xs:",
+    "    h = cell(x, h.detach())",
+    "    loss = (h**2).sum()",
+    "    loss.backward()",
+    "    losses.append(loss.item())",
+    "return losses",
+    lures={"C3": "    h = cell(x, h)", "C4-detach": "    loss.backward(retain_graph=True)"},
+)
 
 
 @fix_hidden_state.mistake("C3")

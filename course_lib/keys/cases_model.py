@@ -340,6 +340,7 @@ def _own_gradients(f, X):
 @lesson.exercise(
     number="8.10a", title="Sum trick and batch-norm: mend it", signature="(f, X: Tensor[B, n]) -> Tensor[B, n]", points=2,
     minutes=8, section="08e",
+    rechecks=("elementwise_derivative", "is_coupled"),
     hints=(
         "What does row 0 of X do to y[1], if f subtracts the mean of the batch?",
         "The gradient of the sum adds up what a row does to all results. Each row's own gradient needs a walk that starts "
