@@ -343,6 +343,8 @@ def _finding(rows, culprit, notes):
         stretched = [row for row in rows if "stretched" in row.note]
         if stretched:
             return f"Every gradient agrees with its difference, but look at row {stretched[0].number}, {stretched[0].name}."
+        if any("kink" in row.note for row in rows):
+            return "Every gradient that can be compared agrees with its finite difference."
         return "Every gradient agrees with its finite difference."
     row = rows[culprit]
     used = next((rows[i] for i in row.users if rows[i].state != "ok" or rows[i].kind == "result"), None)

@@ -90,7 +90,7 @@ def probed(probe, candidate):
     return "silent"
 
 
-def probe(number, name, title, right, handed, broken, hints, minutes=8):
+def probe(number, name, title, right, handed, broken, hints, minutes=5):
     """The exercise probe_<name>. right, broken: functions; handed: the broken one that resembles the given code."""
     texts = {run.__name__: f"a right version ({inspect.getdoc(run).rstrip('.')})" for run in right}
     texts |= {run.__name__: f"a broken version ({inspect.getdoc(run).rstrip('.')})" for run in (handed, *broken)}

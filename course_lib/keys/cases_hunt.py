@@ -128,7 +128,7 @@ probe_wrong_factor = probe(
      "A difference quotient of Σ g·x²/(1 + x²), or the formula, at several x that are not near 0 and with unequal g.",
      "y(x) = x²/(1 + x²); (y(x + h) − y(x − h))/(2h) with h = 1e-5 in float64, times g, against candidate(g, x) with "
      "torch.testing.assert_close and rtol=1e-6."),
-    minutes=10,
+    minutes=8,
 )
 
 
@@ -415,7 +415,7 @@ probe_triple_fault = probe(
      "of at least four steps.",
      "Small unequal weights, X of shape (5, 3), y with all classes; torch.testing.assert_close(losses, reference) compares "
      "two lists of floats."),
-    minutes=12,
+    minutes=10,
 )
 
 
