@@ -278,7 +278,7 @@ fix_hidden_state.sort_lines(
     "    loss.backward()",
     "    losses.append(loss.item())",
     "return losses",
-    lures={"C3": "    h = cell(x, h)", "C4-detach": "    loss.backward(retain_graph=True)"},
+    lures={"restart": "    h = cell(x, h0)", "C4-detach": "    loss.backward(retain_graph=True)"},
 )
 
 
