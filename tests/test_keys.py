@@ -15,6 +15,7 @@ import torch
 from course_lib.exercise import all_exercises, all_lessons
 from course_lib.feedback import plain
 from course_lib.judge import LocalSource, Status, judge
+from course_lib.keys import lesson_05
 from course_lib.questions import Question
 from tests.answers import all_banks
 from tests.answers.lesson_01 import (
@@ -121,6 +122,12 @@ def test_habits_that_are_no_mistakes_earn_advice():
     assert "default dtype" in judge(EXERCISES["slope_at"], LocalSource(with_default_dtype_changed)).advice[0]
     assert "xs" in judge(EXERCISES["curve_and_slope"], LocalSource(input_itself_tracked)).advice[0]
     assert judge(EXERCISES["slope_at"], LocalSource(by_backward)).advice == ()
+
+
+def test_a_hessian_that_was_built_is_right_and_advised_against(monkeypatch):
+    monkeypatch.setattr(lesson_05, "SLOW", -1.0)  # as on a machine where it takes long
+    verdict = judge(EXERCISES["hvp_at"], LocalSource(first_right_answer("hvp_at")))
+    assert verdict.passed and "four million numbers" in verdict.advice[0]
 
 
 # --- wrong answers ---------------------------------------------------------------------------------------------------

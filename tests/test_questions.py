@@ -30,7 +30,9 @@ def test_a_number_is_read_as_people_write_it(typed, value):
     assert Question("", number(0)).read(typed) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("typed", ["", "several", "1.4.2", "1,4,2", "7/0", "x", "(1)", "1/2/3", "None", "sqrt(x)", "√", "sqrt(-1)"])
+@pytest.mark.parametrize(
+    "typed", ["", "several", "1.4.2", "1,4,2", "7/0", "x", "(1)", "1/2/3", "None", "sqrt(x)", "√", "sqrt(-1)"]
+)
 def test_what_is_no_number_is_said_in_a_sentence(typed):
     with pytest.raises(Unreadable, match="not a number; type one such as"):
         Question("", number(0)).read(typed)

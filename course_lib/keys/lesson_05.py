@@ -381,6 +381,13 @@ def vmap_without_a_test(f, X):
     return torch.func.vmap(torch.func.jacrev(lambda row: f(row[None])[0]))(X)
 
 
+@batch_jacobian.mistake("D7-vmap")
+def vmap_of_f_itself(f, X):
+    """The Jacobians of independent rows come out right, but vmap hands f one row at a time, and rows that depend on each
+    other go unnoticed. Compare with f of the whole batch."""
+    return torch.func.vmap(torch.func.jacrev(f))(X)
+
+
 @batch_jacobian.mistake("D5-axes")
 def outputs_first(f, X):
     """Your first axis counts the outputs. Stack with dim=1: (batch, outputs, inputs)."""
@@ -396,6 +403,19 @@ def four_axes(f, X):
     if _mixes(f, X):
         raise ValueError("coupled")
     return torch.autograd.functional.jacobian(f, X)
+
+
+@batch_jacobian.mistake("D6")
+def four_axes_untested(f, X):
+    """Your result has four axes, (B, m, B, n): every row by every row. Keep the blocks on the diagonal, and raise if one off
+    the diagonal is not 0: then rows depend on each other."""
+    return torch.autograd.functional.jacobian(f, X)
+
+
+@batch_jacobian.mistake("D5")
+def transposed_untested(f, X):
+    """Each of your Jacobians is transposed: (batch, outputs, inputs). And rows that depend on each other go unnoticed."""
+    return _batch_rows(f, X).transpose(1, 2)
 
 
 @batch_jacobian.mistake("D5")
@@ -596,6 +616,14 @@ def hvp_at(ask):
         answer = ask(Recipe("named", ("sum-of-tanh-products",), "Σ tanh(xᵢ)·xᵢ₋₁ + 0.1·Σ xᵢ⁴"), at, v)
         answer.equals(_large_hvp(at, v), "H·v")
         answer.calls_at_most(100, "a few calls of f, not one for each of the 2,000 inputs")
+        if answer.reply.seconds > SLOW:
+            ask.advise(
+                f"For 2,000 inputs this took more than {SLOW} seconds. If your code builds H, four million numbers, that is "
+                "why: the gradient of the one number ∇f·v is H·v and costs about as much as two gradients."
+            )
+
+
+SLOW = 0.5  # seconds; H·v itself takes a few milliseconds
 
 
 def _large_hvp(x, v):

@@ -93,7 +93,8 @@ QUESTIONS = {
         "M has shape (3, 3) and a 5 in the middle. (M**2).mean().backward(). What does the middle entry of M.grad hold?",
         number(10 / 9, rtol=5e-3),
         slips={10: "That is for the sum of squares. Nine entries share the mean.",
-               1 / 9: "That is for M.mean(), without the square.", 10 / 3: "Nine entries share the mean, not three.", 25 / 9: "The slope of m² is 2m, not m²."},
+               1 / 9: "That is for M.mean(), without the square.", 10 / 3: "Nine entries share the mean, not three.",
+               25 / 9: "The slope of m² is 2m, not m²."},
         why="The slope of the square there is 2·5, and the mean divides by nine.",
     ),
     "04-fill-v": Question(
