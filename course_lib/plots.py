@@ -125,7 +125,7 @@ def plot_zoom(f, at, zooms=(1, 10, 100, 1000)):
         raise ValueError(f"f must be finite around x = {number(place)} to be looked at closely.")
     rises = [(panel - center) * factor for panel, factor in zip(panels, factors, strict=True)]
     tall = max(1.15 * max(np.abs(rise).max() for rise in rises), 0.05)
-    made = theme.figure(1, len(factors), width=min(2.2 * len(factors) + 0.4, 9), height=2.4, left=0.3, gap=0.22)
+    made = theme.figure(1, len(factors), width=min(2.2 * len(factors) + 0.4, 8.7), height=2.4, left=0.3, gap=0.22)
     bends = []
     for ax, rise, factor in zip(made.axes, rises, factors, strict=True):
         chord = np.linspace(rise[0], rise[-1], len(rise))

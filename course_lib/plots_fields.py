@@ -43,7 +43,7 @@ def plot_slices(f, at, over=SQUARE):
     """The map of f with two lines through the point `at`, and what f does along each: its slopes are the partials."""
     hill, ranges = Field(f), ranges_of(over)
     (point,) = points_in([point_of(at, "at")], ranges)
-    made = theme.figure(1, 2, width=9, height=4.5, left=0.6, gap=0.26, width_ratios=(1.1, 1))
+    made = theme.figure(1, 2, width=8.7, height=4.5, left=0.6, gap=0.26, width_ratios=(1.1, 1))
     plane, right = made.axes
     upper, lower = _halves(made, right)
     contours(hill, ranges, plane)

@@ -20,7 +20,7 @@ def plot_images(images):
     if not isinstance(images, dict) or not 0 < len(images) <= MOST:
         raise TypeError(f"images must be a dict of one to {MOST} pictures by title.")
     shown = {str(title): _numbers(image, title) for title, image in images.items()}
-    made = theme.figure(1, len(shown), width=1.9 * len(shown) + 0.2, height=2.2, left=0.1, gap=0.12)
+    made = theme.figure(1, len(shown), width=min(1.9 * len(shown) + 0.2, 8.7), height=2.2, left=0.1, gap=0.12)
     made.subplots_adjust(bottom=0.03)
     parts = []
     for ax, (title, numbers) in zip(np.atleast_1d(made.axes), shown.items(), strict=True):

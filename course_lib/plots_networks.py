@@ -111,7 +111,7 @@ def plot_gradient_flow(norms, ax=None):
     places = -np.arange(len(sizes))
     for place, size in zip(places, sizes.values(), strict=True):
         ax.plot([bottom, max(size, bottom)], [place, place], **{**theme.GUIDE, "linewidth": 1.4})
-        dead = {"marker": "x", "color": theme.DERIVATIVE["color"], "markeredgewidth": 2}
+        dead = {"marker": "x", "color": theme.DERIVATIVE["color"], "markeredgewidth": 2, "clip_on": False}
         ax.plot([max(size, bottom)], [place], linestyle="none", markersize=7, **(
             dead if size == 0 else {"marker": "o", "color": theme.FUNCTION["color"]}))
     ax.set(xscale="log", xlim=(bottom, top), ylim=(places[-1] - 0.6, 0.6), xlabel="norm of the gradient")

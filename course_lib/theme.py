@@ -18,6 +18,7 @@ INK = "#1a1a1b"  # not pure black: Matplotlib omits the fill of black text, so a
 GRID = "#8c8c8c"
 PNG_DPI = 144
 PIXELS_PER_INCH = 96  # a picture of 6 in is 576 CSS pixels wide, live or stored
+WIDE = 7.0  # inches: a stored picture of several panels is wider; a narrow page scrolls it, for shrunk it cannot be read
 
 
 def _role(**style):
@@ -172,8 +173,10 @@ def bundle(figure, sentence, caption=False):
     Neither text/html nor image/svg+xml: a fresh clone would prefer and then strip them.
     """
     picture = png(figure, sentence if caption else "")
-    width = round(figure.get_size_inches()[0] * PIXELS_PER_INCH)
-    metadata = {"image/png": {"alt": sentence, "width": width}}
+    inches = figure.get_size_inches()[0]
+    metadata = {"image/png": {"alt": sentence, "width": round(inches * PIXELS_PER_INCH)}}
+    if inches > WIDE:
+        metadata["image/png"]["unconfined"] = True
     return {"image/png": picture, "text/plain": sentence}, metadata
 
 

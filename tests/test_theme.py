@@ -92,6 +92,13 @@ def test_the_bundle_is_a_sharp_png_with_words_and_nothing_that_would_be_stripped
     assert metadata["image/png"]["width"] == 576
 
 
+def test_a_picture_of_several_panels_keeps_its_size_on_a_narrow_page_and_fits_a_wide_one():
+    def unconfined(**layout):
+        return theme.bundle(theme.figure(**layout), "words")[1]["image/png"].get("unconfined", False)
+
+    assert unconfined(columns=2, width=8.7) and not unconfined() and not unconfined(width=6.8)
+
+
 def test_the_caption_is_added_below_and_leaves_the_figure_as_it_was():
     figure = theme.figure()
     plain = Image.open(io.BytesIO(theme.png(figure)))
