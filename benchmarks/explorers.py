@@ -72,8 +72,8 @@ def median_ms(event, values):
 
 def live_event(explorer, key):
     """The value arrives at the widget, as it does from the browser."""
-    controls = explorer.widget.children[0].children  # built before the clock starts
-    control = controls[list(explorer.controls).index(key)]
+    explorer.widget  # noqa: B018 - built before the clock starts
+    control = explorer._view.controls[key]
     return lambda value: setattr(control, "value", value)
 
 

@@ -27,6 +27,12 @@ class Control:
         """Call changed(value) whenever the widget has a new one; pressed() is for buttons."""
         widget.observe(lambda change: changed(change["new"]), names="value")
 
+    def nearest(self, value):
+        """Number of the stop nearest to value, for a control with stops."""
+        if value in self.stops:
+            return self.stops.index(value)
+        return min(range(len(self.stops)), key=lambda i: abs(self.stops[i] - value))
+
     def show(self, widget, value):
         if widget.value != value:
             widget.value = value

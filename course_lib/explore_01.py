@@ -34,7 +34,7 @@ def tangent_zoom(f=None, at=0.7):
     symbolic = None if expr is None else lru_cache(Formula(expr).derivative)
     steps = 10.0 ** np.arange(-9, 0.01, 0.25)
     offsets = np.linspace(-1, 1, 241)
-    made = theme.figure(1, 2, width=9, height=3.9, gap=0.32, left=0.3, top=0.72, width_ratios=(1.15, 1))
+    made = theme.figure(1, 2, width=8.7, height=3.9, gap=0.32, left=0.3, top=0.72, width_ratios=(1.15, 1))
     close, errors = made.axes
     draw = _tangent_zoom_artists(close, errors, label_of(f), symbolic is not None)
     low = 10.0 ** math.floor(math.log10(max(1e-13 * max(1.0, abs(derivatives(f, [at], 1)[1, 0].item())), 1e-15)))
@@ -81,7 +81,7 @@ def tangent_zoom(f=None, at=0.7):
 
     return Explorer(
         Scene(figure=made, movers=list(draw.values()), update=update),
-        name="tangent_zoom",
+        name="tangent_zoom", play="zoom",
         tasks=[Task(f"{dtype}: choose h so that the dot lies in the lowest part of the curve.", lowest(dtype))
                for dtype in DTYPES],
         a=Slider(at - 3, at + 3, 1 / 16, at, "point a"),

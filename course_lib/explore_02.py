@@ -25,7 +25,7 @@ def compass_on_a_hill(f=None, at=(1.3, -0.7), over=SQUARE):
     if f is None:
         hill.label = "f(u, v) = u² + u·v"
     (start,) = points_in([at], ranges)
-    made = theme.figure(1, 2, width=9, height=4.3, left=0.6, gap=0.28, width_ratios=(1.12, 1))
+    made = theme.figure(1, 2, width=8.7, height=4.3, left=0.6, gap=0.28, width_ratios=(1.12, 1))
     plane, slice_ = made.axes
     contours(hill, ranges, plane)
     scale = gradient_field(plane, hill, ranges, alpha=0.35)
@@ -77,7 +77,7 @@ def compass_on_a_hill(f=None, at=(1.3, -0.7), over=SQUARE):
     (u_low, u_high), (v_low, v_high) = ranges
     return Explorer(
         Scene(figure=made, movers=list(draw.values()), update=update),
-        name="compass_on_a_hill",
+        name="compass_on_a_hill", play="dial",
         tasks=[
             task(f"Find a direction with slope 0, along the contour (to {LEVEL}°).",
                  lambda angle, part: abs(angle - 90) <= LEVEL),
@@ -108,6 +108,7 @@ def _usual_rise(hill, ranges, reach):
 def _compass_artists(plane, slice_, reach, top, hill):
     """The movers by name; what stays is drawn here too."""
     slice_.set(xlim=(-reach, reach), ylim=(-top, top), xlabel="steps along the dial", ylabel="rise of f")
+    slice_.locator_params(axis="x", nbins=5)
     slice_.axhline(0, **theme.GUIDE)
     slice_.axvline(0, **theme.GUIDE)
     with theme.style():

@@ -163,7 +163,7 @@ def parse_matrix(text, rows, columns):
 
 def _mixer_artists(rows, columns, *jacobians, hidden=False):
     """(figure, parts): a sheet of cells with v, J, the weighted rows and their sum, and the sum as bars beside it."""
-    made = theme.figure(1, 2, width=9, height=0.52 * rows + 2.1)
+    made = theme.figure(1, 2, width=8.7, height=0.52 * rows + 2.1)
     sheet, chart = made.axes
     sheet.set_position((0.01, 0.02, 0.68, 0.96))
     chart.set_position((0.76, 0.14, 0.225, 0.72))
@@ -275,7 +275,7 @@ def sum_trick_lie_detector(f=None):
 
 
 def _detector_artists(n, lowest):
-    made = theme.figure(1, 2, width=9, height=3.6)
+    made = theme.figure(1, 2, width=8.7, height=3.6)
     sheet, chart = made.axes
     sheet.set_position((0.02, 0.03, 0.4, 0.94))
     chart.set_position((0.47, 0.12, 0.515, 0.74))

@@ -34,7 +34,7 @@ def jacobian_microscope(f=None, at=None, over=None):
     (start,) = points_in([at], ranges)
     plane_jacobian(function, np.array(start))  # explains in one sentence what cannot be explored
     stretch, dets = _survey(function, ranges)
-    made = theme.figure(1, 2, width=9, height=4.3, left=0.6, gap=0.24)
+    made = theme.figure(1, 2, width=8.7, height=4.3, left=0.6, gap=0.24)
     draw = _microscope_artists(*made.axes, ranges, 0.62 * stretch, names, label)
 
     def look(point, size, shape):

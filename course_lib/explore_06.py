@@ -172,7 +172,7 @@ def depth_dial(activation=None):
 
     return Explorer(
         Scene(figure=made, movers=list(draw.values()), update=update),
-        name="depth_dial",
+        name="depth_dial", play="layers",
         tasks=[Task(f"{name}, {DEEPEST} layers: keep the norm within one decade, the band.", kept(name))
                for name in ACTIVATIONS],
         layers=Slider(1, DEEPEST, 1, 10, "layers"),

@@ -17,7 +17,7 @@ LEVELS = np.array([0.05, 0.25, 0.75, 1.5, 3, 6, 12])
 
 def learning_rate_dial():
     """Gradient descent on the bowl ½(λ₀u² + λ₁v²): its path, and the loss after each step, for any learning rate."""
-    made = theme.figure(1, 2, width=9, height=4.2, left=0.6, gap=0.32, width_ratios=(1.05, 1))
+    made = theme.figure(1, 2, width=8.7, height=4.2, left=0.6, gap=0.32, width_ratios=(1.05, 1))
     draw = _dial_artists(*made.axes)
 
     def update(lr, lambda0, lambda1):
@@ -48,7 +48,7 @@ def learning_rate_dial():
 
     return Explorer(
         Scene(figure=made, movers=list(draw.values()), update=update),
-        name="learning_rate_dial",
+        name="learning_rate_dial", play="lr",
         tasks=[Task("Set the largest learning rate of the dial that still converges.", largest),
                Task("Set the one that reaches the valley's floor across the steep direction in one step.", at_once)],
         lr=Slider(0, 2, STEP, 4 * STEP, "learning rate"),

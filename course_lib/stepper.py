@@ -17,7 +17,7 @@ from course_lib.walk import Known, gradients_found, known_after, product, sends,
 
 MOST_QUESTIONS = 40
 MOST_FRAMES = 60  # about 5 KB each
-CONTROLS = ("step", "answer")
+CONTROLS = ("step", "answer", "scene", "name", "tasks", "play")
 
 
 def step_through(f, /, **leaves):
@@ -192,7 +192,7 @@ class _Stage:
         else:
             for name in CONTROLS:
                 if name in leaves:
-                    raise ValueError(f"a leaf cannot be called {name!r} here: that is a control's name.")
+                    raise ValueError(f"a leaf cannot be called {name!r} here: that is a name of ours.")
             self.start = trace(f, **leaves)
             numbers = {name: float(value) for name, value in leaves.items() if not getattr(value, "shape", ())}
             fixed = {name: value for name, value in leaves.items() if name not in numbers}

@@ -5,6 +5,7 @@ Both are fragments for a page: the overlay holds only the movers, in the backgro
 
 import html
 import io
+import math
 import re
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,8 @@ from course_lib import theme
 
 _text_sizes = {}
 AS_ZEROS = str.maketrans("123456789", "000000000")  # digits take equal room, and most texts that move are numbers
+PICTURE = "display:block;height:auto;stroke-linejoin:round;stroke-linecap:butt"
+SMALLEST = 0.75  # of their size: panels side by side shrink so far before they go below each other
 NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
@@ -58,6 +61,41 @@ def overlay(figure, movers, sentence=""):
     except (ImportError, AttributeError, TypeError):  # RendererSVG is no promise of Matplotlib's: slower, but public
         svg = saved_alone(figure, movers)
     return inline(svg, f'role="img" aria-label="{html.escape(sentence)}"', "pointer-events:none;")
+
+
+def cuts_of(figure):
+    """The x at which the figure falls into panels that stand side by side."""
+    ends = []
+    for ax in figure.axes:
+        box = ax.get_tightbbox()  # this applies the aspect, so it comes first
+        ends.append((min(box.x0, ax.bbox.x0), max(box.x1, ax.bbox.x1)))
+    cuts, right = [], math.inf
+    for start, end in sorted(ends):
+        if start > right:
+            cuts.append((start + right) / 2)
+        right = end if right == math.inf else max(right, end)
+    return cuts
+
+
+def panels(svg, cuts, key):
+    """The fragment cut at these x; a page too narrow for all panels shows them below each other. key: an id of the page."""
+    if not cuts:
+        return svg
+    root, drawn = re.fullmatch(r"<svg ([^>]*)>(.*)</svg>\s*", svg, re.S).groups()
+    width, height = (float(size) for size in re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', root).groups())
+    root = re.sub(r'(width|height|viewBox|style)="[^"]*"', "", root)
+    parts = []
+    for left, right in zip([0, *cuts], [*cuts, width], strict=True):
+        wide = right - left
+        size = (
+            f'viewBox="{left:g} 0 {wide:g} {height:g}" width="{wide:g}pt" height="{height:g}pt" '
+            f'style="flex:{wide:g} 1 {SMALLEST * wide:g}pt;min-width:0;max-width:min(100%,{wide:g}pt);{PICTURE}"'
+        )
+        if not parts:
+            parts.append(f'<svg {root} {size}><g id="{key}">{drawn}</g></svg>')
+        else:
+            parts.append(f'<svg aria-hidden="true" {size}><use href="#{key}"/></svg>')
+    return f'<div style="display:flex;flex-wrap:wrap;align-items:flex-start;pointer-events:none">{"".join(parts)}</div>'
 
 
 def drawn_alone(figure, movers):
@@ -140,5 +178,5 @@ def inline(svg, attributes="", style=""):
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.S)
     svg = re.sub(r"<defs>\s*</defs>", "", svg)
     svg = svg.replace("'DejaVu Sans'", "var(--jp-ui-font-family, 'DejaVu Sans'), 'DejaVu Sans'")
-    style = f"{style}display:block;max-width:100%;height:auto;stroke-linejoin:round;stroke-linecap:butt"
+    style = f"{style}max-width:100%;{PICTURE}"
     return svg.replace("<svg ", f'<svg {attributes} style="{style}" ', 1).replace(theme.INK, "currentColor")

@@ -18,7 +18,7 @@ import time
 import numpy as np
 
 from course_lib import theme
-from course_lib.live import Explorer, Scene, sentence_html, stage
+from course_lib.live import Explorer, Scene
 from course_lib.theme import number
 
 MOST_CURVES = len(theme.CURVES)
@@ -104,7 +104,7 @@ class LiveTraining(Explorer):
         if self._view:
             self._view.follow()
             if fixed != self._shown:
-                self._view.back.value = self.background()
+                self._view.stage.paint_back()
         self._shown = fixed
 
     def _fit(self):
@@ -139,9 +139,7 @@ class LiveTraining(Explorer):
         return f"live_training: {self.text}"
 
     def _make_view(self):
-        import ipywidgets
-
-        return _View(self, ipywidgets)
+        return _View(self)
 
 
 def _room(values):
@@ -156,23 +154,25 @@ def _room(values):
 class _View:
     """Progress bar and Stop button above the picture."""
 
-    def __init__(self, training, ipywidgets):
-        self.training = training
+    def __init__(self, training):
+        import ipywidgets
+
+        from course_lib import views
+
+        self.training, self.words = training, views.sentence_html
         self.bar = ipywidgets.IntProgress(max=training.steps, description="steps", layout={"width": "300px"})
         self.button = ipywidgets.Button(description="Stop", tooltip="stop after the step that is running",
                                         layout={"width": "auto"})
         self.button.on_click(lambda button: training.stop())
-        self.back, self.front, both = stage(training)
-        self.sentence = ipywidgets.HTML()
-        row = ipywidgets.HBox([self.bar, self.button], layout={"flex_flow": "row wrap"})
-        self.widget = ipywidgets.VBox([row, both, self.sentence])
+        self.stage, self.sentence = views.Stage(training), ipywidgets.HTML()
+        self.widget = views.whole([self.bar, self.button], self.stage, self.sentence)
         self.follow()
 
     def follow(self):
         self.bar.value = self.training.done_steps
         self.button.disabled = self.training.stopped or not self.training.running
-        self.front.value = self.training.overlay()
-        self.sentence.value = sentence_html(self.training.text)
+        self.stage.paint_front()
+        self.sentence.value = self.words(self.training.text)
         heard_while_busy(self.button)
 
 

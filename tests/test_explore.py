@@ -11,7 +11,7 @@ from matplotlib.text import Text
 
 from course_lib import explore
 from course_lib.controls import Choice, LogSlider, Slider
-from course_lib.live import ROOM
+from course_lib.views import ROOM
 
 MAKERS = {name: getattr(explore, name) for name in explore.__all__}
 MAKERS["hidden mixer"] = lambda: explore.cotangent_mixer(hidden=True)

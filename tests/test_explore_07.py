@@ -5,7 +5,7 @@ import pytest
 
 from course_lib import loops
 from course_lib.explore_07 import START, descend, learning_rate_dial, loop_builder
-from course_lib.live import ROOM
+from course_lib.views import ROOM
 
 
 def line(explorer, axes, label):

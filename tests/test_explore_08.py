@@ -3,7 +3,7 @@
 import torch
 
 from course_lib.explore_08 import HEALTHY, PATIENTS, gradient_xray
-from course_lib.live import ROOM
+from course_lib.views import ROOM
 from course_lib.xrays import xray
 from tests.test_xrays import AT, wrong_backward
 

@@ -67,3 +67,30 @@ def test_a_remembered_layout_is_not_taken_for_a_picture_of_another_resolution():
     svg.remember_layouts(movers)
     svg.overlay(figure, movers)
     assert theme.png(figure) == before
+
+
+def two_panels():
+    figure = theme.figure(1, 2, width=8, height=3)
+    for ax in figure.axes:
+        ax.set(xlim=(0, 1), ylim=(0, 1), ylabel="up")
+    return figure, [ax.plot([0.5], [0.5], **theme.POINT)[0] for ax in figure.axes]
+
+
+def test_a_figure_falls_into_the_panels_that_stand_side_by_side():
+    figure, _ = two_panels()
+    (cut,) = svg.cuts_of(figure)
+    left, right = figure.axes
+    assert left.get_tightbbox().x1 < cut < right.get_tightbbox().x0
+    assert svg.cuts_of(theme.figure(2, 1)) == svg.cuts_of(theme.figure()) == []
+
+
+def test_the_panels_are_the_picture_cut_and_not_scaled():
+    figure, movers = two_panels()
+    whole = svg.overlay(figure, movers, "two points")
+    cut = svg.panels(whole, svg.cuts_of(figure), "key")
+    boxes = [tuple(map(float, box)) for box in re.findall(r'viewBox="([\d.]+) 0 ([\d.]+) ([\d.]+)"', cut)]
+    assert len(boxes) == 2 and boxes[0][0] == 0 and boxes[1][0] == pytest.approx(boxes[0][1], abs=0.01)
+    assert boxes[0][1] + boxes[1][1] == pytest.approx(8 * 72, abs=0.01) and {box[2] for box in boxes} == {3 * 72}
+    assert cut.count('role="img"') == 1 and cut.count("two points") == 1  # said once
+    assert re.findall(r'<use href="#(.*?)"/>', cut) == ["key"] and cut.count('<g id="key">') == 1
+    assert svg.panels(whole, [], "key") == whole

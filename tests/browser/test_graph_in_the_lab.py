@@ -18,7 +18,7 @@ def view(page, workspace, open_notebook, run_all):
     open_notebook(page, "stepper.ipynb")
     run_all(page)
     found = page.locator(".jp-NotebookPanel .jp-Cell .jp-Cell-outputArea").first
-    found.get_by_role("textbox").wait_for()
+    found.get_by_label("your number", exact=True).wait_for()
     return found
 
 
@@ -38,12 +38,12 @@ def enter(page, view, text):
 
 def test_the_whole_backward_pass_can_be_typed_without_the_mouse(page, view):
     picture = view.locator("svg[role=img]")
-    view.get_by_role("textbox").focus()
+    view.get_by_label("your number", exact=True).focus()
     assert "Question 1 of 7" in sentence(view) and "×?" in picture.inner_html()
 
     enter(page, view, "0.7")  # the factor itself instead of the other one
     assert sentence(view).startswith("That is x itself")
-    assert view.get_by_role("textbox").input_value() == ""
+    assert view.get_by_label("your number", exact=True).input_value() == ""
 
     for answer in ANSWERS:
         assert view.locator(".course-tasks").inner_text().startswith("○")
