@@ -5,6 +5,7 @@ fingerprint_of() finds the same unknown wrong idea in a class.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,14 +119,18 @@ class Likeness:
 
 
 def _what_failed(reply):
-    """The message of a walk back that raised, without sizes and counts."""
-    failure = reply.grad_failure
-    return failure and (failure.type, "".join(one for one in failure.message if not one.isdigit()))
+    """The words of a walk back that raised."""
+    return reply.grad_failure and _wording(reply.grad_failure)
+
+
+def _wording(failure):
+    """An exception's type and message without addresses, sizes and counts, which differ from run to run."""
+    return f"{failure.type}: {re.sub(r'0x[0-9a-fA-F]+|[0-9]+', '#', failure.message)}"
 
 
 def fingerprint_of(transcript):
-    """A short text that is equal for answers equal to four digits, to find the same wrong idea in a class."""
-    text = "|".join(f"{reply.failure.type}" if reply.failure else _rounded(reply.value) for _, _, reply in transcript)
+    """A short text that is equal for answers equal to four digits and for errors in the same words."""
+    text = "|".join(_wording(reply.failure) if reply.failure else _rounded(reply.value) for _, _, reply in transcript)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -148,6 +148,23 @@ def test_fingerprints_are_equal_for_equal_wrong_answers_only():
     assert one == same != other
 
 
+def fingerprint(answer):
+    return verdict_on(answer, squares).fingerprint
+
+
+def fails_with(words):
+    def answer(a):
+        raise RuntimeError(words)
+
+    return answer
+
+
+def test_errors_have_one_fingerprint_if_they_differ_only_in_addresses_and_numbers():
+    assert fingerprint(lambda a: aa) != fingerprint(lambda a: bb)  # noqa: F821
+    assert fingerprint(fails_with("no item 7 in <f at 0x7fA1b2>")) == fingerprint(fails_with("no item 12 in <f at 0x7ffe>"))
+    assert fingerprint(fails_with("no item 7 in f")) != fingerprint(fails_with("no item 7 in g"))
+
+
 def unconnected_key(ask):
     with ask.part("p"):
         ask(Leaf(V)).equals(V**3).gradient_equals(WEIGHTED)

@@ -116,9 +116,7 @@ def clusters(graded):
     found = {}
     for student, exercise, verdict in graded:
         if verdict.fingerprint and verdict.problem and not verdict.misconception:
-            failure = verdict.problem.failure
-            key = (exercise.name, verdict.fingerprint, failure and failure.message[:40])
-            found.setdefault(key, []).append((student, exercise, verdict))
+            found.setdefault((exercise.name, verdict.fingerprint), []).append((student, exercise, verdict))
     large = [members for members in found.values() if len({student for student, _, _ in members}) >= CLUSTER]
     large.sort(key=len, reverse=True)
     return [(sorted({student for student, _, _ in members}), *members[0][1:]) for members in large]
