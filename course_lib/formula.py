@@ -58,7 +58,7 @@ class Formula:
     @cached_property
     def tree(self):
         """The expression as nested lists (see functions.TorchFunction): data that can cross any wall."""
-        return _tree(self.expr, self.symbols)
+        return _tree_of(self.expr, self.symbols)
 
     @property
     def recipe(self):
@@ -108,7 +108,11 @@ def as_function(f):
 
 def plain(expr):
     """A SymPy expression in characters a student would write by hand: x·sin(x²)."""
-    expr = sympy.sympify(expr)
+    return _plain(sympy.sympify(expr))
+
+
+@lru_cache(maxsize=4000)
+def _plain(expr):
     decimals = {r: sympy.Float(r, 4) for r in expr.atoms(Rational) if r.q > 2 and 100 % r.q == 0}  # 1/2 may be a root
     text = re.sub(r"(\.\d*?[1-9])0+\b", r"\1", sympy.sstr(expr.xreplace(decimals)))
     text = re.sub(r"\*\*([234])(?![\d.])", lambda power: "²³⁴"[int(power[1]) - 2], text).replace("**", "^")
@@ -149,8 +153,19 @@ def _exact(expr, symbols):
 
 
 def _number(expr, symbols, at):
+    return _number_at(expr, symbols, tuple(map(float, at)))
+
+
+# A class of students meets the same formulas at the same points.
+@lru_cache(maxsize=20_000)
+def _number_at(expr, symbols, at):
     with mpmath.workdps(DIGITS):
-        return float(_exact(expr, symbols)(*(mpmath.mpf(float(a)) for a in at)))
+        return float(_exact(expr, symbols)(*map(mpmath.mpf, at)))
+
+
+@lru_cache(maxsize=4000)
+def _tree_of(expr, symbols):
+    return _tree(expr, symbols)
 
 
 def _tree(expr, symbols):

@@ -10,7 +10,7 @@ import numpy as np
 import sympy
 from sympy import Rational
 
-from course_lib.formula import DIGITS, Formula, _tree, plain
+from course_lib.formula import DIGITS, Formula, _tree_of, plain
 from course_lib.recipes import Recipe
 
 u, v = sympy.symbols("u v", real=True)
@@ -57,7 +57,7 @@ class VectorFormula:
 
     @cached_property
     def _trees(self):
-        return [_tree(expr, self.symbols) for expr in self.exprs]
+        return [_tree_of(expr, self.symbols) for expr in self.exprs]
 
     def function(self):
         """A fresh bare torch function."""
@@ -93,8 +93,14 @@ def _exact(expr, symbols):
 
 
 def _at(expr, symbols, x):
+    return _number_at(expr, symbols, tuple(map(float, x)))
+
+
+# A class of students meets the same formulas at the same points.
+@lru_cache(maxsize=20_000)
+def _number_at(expr, symbols, x):
     with mpmath.workdps(DIGITS):
-        return float(_exact(expr, symbols)([mpmath.mpf(float(number)) for number in x]))
+        return float(_exact(expr, symbols)([*map(mpmath.mpf, x)]))
 
 
 # --- test functions --------------------------------------------------------------------------------------------------
