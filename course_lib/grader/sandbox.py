@@ -198,6 +198,8 @@ def copy_inside(folder):
         target = folder / "course_lib" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / "course_lib" / name, target)
+        # Without it the whole course, wherever it is installed, would win over these few files.
+        (target.parent / "__init__.py").touch()
 
 
 def environment(home):
@@ -322,8 +324,8 @@ def _stats():
     found = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                found[int(entry.name)] = Path(f"/proc/{entry.name}/stat").read_text().rpartition(")")[2].split()
+            with contextlib.suppress(OSError), open(f"/proc/{entry.name}/stat", encoding="utf-8", errors="replace") as stat:
+                found[int(entry.name)] = stat.read().rpartition(")")[2].split()
     return found
 
 

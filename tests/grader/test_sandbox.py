@@ -15,8 +15,16 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 def test_only_the_workers_own_files_go_inside(tmp_path):
     sandbox.copy_inside(tmp_path)
     inside = {str(path.relative_to(tmp_path / "course_lib")) for path in tmp_path.rglob("*.py")}
-    assert inside == set(sandbox.INSIDE)
+    assert inside == {*sandbox.INSIDE, "__init__.py", "grader/__init__.py"}
     assert not any("key" in name or "judge" in name for name in inside)
+
+
+def test_the_few_files_inside_win_over_the_whole_course_wherever_it_is_installed(tmp_path):
+    sandbox.copy_inside(tmp_path)
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(sandbox.ROOT)!r}]; import course_lib.grader.worker as w; " \
+           "print(w.__file__)"  # fmt: skip
+    said = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.startswith(str(tmp_path))
 
 
 def test_folder_of_a_killed_grader_is_removed_and_that_of_a_living_one_is_not(tmp_path, monkeypatch):
