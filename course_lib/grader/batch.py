@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from course_lib.grader import journal, lms, report
-from course_lib.grader.grade import Graded, Questions, grade_submission, judge_again, unjudged
+from course_lib.grader.grade import Graded, Questions, Rehearsal, grade_submission, judge_again, unjudged
 from course_lib.grader.notebook import Found, Refused, collect
 from course_lib.grader.sandbox import TIERS, Limits, SandboxError, Server, probe
 from course_lib.judge import Status
@@ -370,6 +370,7 @@ class _Worker:
 
     def __init__(self, job):
         self.job, self.exercises, self.server = job, load_catalogue(job.catalogue), None
+        self.rehearsal = Rehearsal()
 
     def grade(self, cells, names):
         exercises = [self.exercises[name] for name in names]
@@ -378,8 +379,9 @@ class _Worker:
                 if self.server is None or not self.server.alive:
                     self.server = Server(self.job.tier, self.job.isolation)
                 return grade_submission(
-                    cells, exercises, seed=self.job.seed, server=self.server, limits=self.job.limits
-                )
+                    cells, exercises, seed=self.job.seed, server=self.server, limits=self.job.limits,
+                    rehearsal=self.rehearsal,
+                )  # fmt: skip
             except SandboxError:
                 self.close()
         return [not_judged(exercise) for exercise in exercises]

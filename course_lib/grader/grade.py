@@ -1,7 +1,8 @@
 """Grade one submission: grade_submission(cells, exercises, seed=…, server=…) -> one Graded per exercise.
 
-The notebook's cells run once behind the wall; for each part of a key a fresh copy of them answers questions, and
-judge() weighs the replies here. What hangs, crashes or floods costs the cell or the exercise it is in, nothing else.
+The notebook's cells run once behind the wall, a copy of that process answers questions, and judge() weighs the replies
+here. What is right at first go is done; anything else is asked again, in a fresh copy for each part of a key, and that
+counts. What hangs, crashes or floods costs the cell or the exercise it is in, nothing else.
 """
 
 import contextlib
@@ -9,13 +10,14 @@ import logging
 import re
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from course_lib.grader import wire
 from course_lib.grader.sandbox import Exceeded, Limits, SandboxError, Watch
 from course_lib.judge import NoReply, Status, Verdict, judge
 
 log = logging.getLogger(__name__)
+AT_ONCE_CPU_SECONDS, AT_ONCE_SECONDS = 2.0, 5.0  # for all questions of an exercise; slower ones are asked one by one
 GRACE_SECONDS = 5  # for the notebook process to end a copy of itself; then it is ended itself
 NO_MEMORY = re.compile(r"can't allocate memory|cannot allocate memory|not enough memory|std::bad_alloc", re.IGNORECASE)
 
@@ -38,14 +40,20 @@ class Broken:
     sentence: str
 
 
-def grade_submission(cells, exercises, *, seed, server, limits=None):
+def grade_submission(cells, exercises, *, seed, server, limits=None, rehearsal=None):
     """Grade code cells on the given exercises. Never raises for anything a submission does.
 
+    rehearsal: kept from one submission to the next, it saves time where the same is asked with the same seed.
     Raises SandboxError if the server itself is gone; then nothing is known about the submission.
     """
+    rehearsal = rehearsal or Rehearsal()
     with Session(tuple(cells), server, limits or Limits()) as session:
         graded, again = {}, []
         for exercise in exercises:
+            right = rehearsal.try_all_at_once(session, exercise, seed)
+            if right:
+                graded[exercise.name] = right
+                continue
             graded[exercise.name], worth_retrying = grade_exercise(session, exercise, seed)
             if worth_retrying:
                 again.append(exercise)
@@ -69,8 +77,11 @@ def grade_exercise(session, exercise, seed):
     finally:
         source.close()
     retry = verdict.status is Status.NOT_JUDGED or (verdict.status is Status.TIMED_OUT and not source.used_processor)
-    seconds = round(time.monotonic() - start, 3)
-    return Graded(verdict=verdict, seconds=seconds, transcript=tuple(source.transcript)), retry
+    return graded_since(start, verdict, source), retry
+
+
+def graded_since(start, verdict, source):
+    return Graded(verdict=verdict, seconds=round(time.monotonic() - start, 3), transcript=tuple(source.transcript))
 
 
 def verdict_of(exercise, source, seed):
@@ -99,6 +110,8 @@ class Session:
         self.late = set()  # cells that were stopped without computing
         self.deadline = time.monotonic() + limits.submission_seconds
         self.restarts_left = limits.restarts
+        self.shared = None  # (stage, channel) of a copy that answers for several exercises
+        self.orders = 0  # given to copies so far; each reply repeats the number of its order
         self._stage = None
 
     def __enter__(self):
@@ -118,7 +131,9 @@ class Session:
         return self._stage
 
     def close_stage(self):
-        stage, self._stage = self._stage, None
+        if self.shared:
+            self.shared[1].close()
+        stage, self._stage, self.shared = self._stage, None, None
         if stage:
             stage.close()
 
@@ -203,11 +218,11 @@ class Stage:
             sentence = f"Code cell {cell} wrote to the grader's own connection."
             raise CellEnded(cell, Status.REFUSED, sentence, final=True) from None
 
-    def copy(self, name, deadline):
-        """A channel to a fresh copy that answers questions to this name."""
+    def copy(self, deadline):
+        """A channel to a fresh copy that answers questions."""
         ours, theirs = socket.socketpair()
         with theirs:
-            self.channel.send(["part", name], fds=[theirs.fileno()], deadline=deadline)
+            self.channel.send(["part"], fds=[theirs.fileno()], deadline=deadline)
         return wire.Channel(ours)
 
     def end_copy(self):
@@ -248,7 +263,7 @@ class WallSource:
         self.transcript = []
         self.used_processor = False
         self.deadline = min(session.deadline, time.monotonic() + self.limits.exercise_seconds)
-        self._channel, self._stage, self._fresh, self._number = None, None, False, 0
+        self._channel, self._stage, self._fresh = None, None, False
 
     def begin_part(self):
         self.transcript.append(["part"])
@@ -259,7 +274,7 @@ class WallSource:
     def is_untouched(self, given):
         self._open_copy()
         self._fresh = True  # nothing has been called yet
-        (answer,) = self._exchange("untouched", given)
+        answer = self._only(self._exchange("untouched", given))
         if not isinstance(answer, bool):
             self._give_up(Status.REFUSED, BROKE_IN)
         self.transcript.append(["untouched", answer])
@@ -268,7 +283,10 @@ class WallSource:
     def ask(self, args):
         self._fresh = False
         question = wire.pack_value(list(args))
-        (packed,) = self._exchange("question", question, expected="reply")
+        packed = self._only(self._exchange("question", question, expected="reply"))
+        return self._reply(args, question, packed)
+
+    def _reply(self, args, question, packed):
         try:
             reply = wire.unpack_reply(packed, args)
         except wire.WireError:
@@ -293,7 +311,7 @@ class WallSource:
         self.close()
         self._stage = self.session.stage()
         try:
-            self._channel = self._stage.copy(self.exercise.name, self.deadline)
+            self._channel = self._stage.copy(self.deadline)
         except (wire.Closed, wire.Late):
             self.session.close_stage()
             self._give_up(Status.NOT_JUDGED, "The process that ran the notebook was gone.")
@@ -305,15 +323,15 @@ class WallSource:
             self.session.close_stage()
             return -1
 
-    def _exchange(self, order, data, expected=None):
+    def _exchange(self, order, *data, expected=None):
         """Send one order and return what comes back for it; NoReply if nothing does."""
-        self._number += 1
+        number = self.session.orders = self.session.orders + 1
         who, cpu_seconds = self.exercise.name, self.limits.question_cpu_seconds
         watch = Watch(self.session.server, self.limits, cpu_seconds)
         deadline = min(self.deadline, time.monotonic() + self.limits.question_seconds)
         try:
-            self._channel.send([order, self._number, data], deadline=deadline, tick=watch)
-            kind, number, *rest = self._channel.receive(deadline=deadline, tick=watch)
+            self._channel.send([order, number, who, *data], deadline=deadline, tick=watch)
+            kind, echo, *rest = self._channel.receive(deadline=deadline, tick=watch)
         except wire.Late:
             self._give_up(Status.TIMED_OUT, f"{who} gave no answer within {self.limits.question_seconds:.0f} seconds.")
         except Exceeded as exceeded:
@@ -323,14 +341,19 @@ class WallSource:
             self._give_up(*self._how_it_ended())
         except (wire.WireError, ValueError):
             self._give_up(Status.REFUSED, BROKE_IN)
-        if number != self._number or type(number) is not int:
+        if echo != number or type(echo) is not int:
             self._give_up(Status.REFUSED, BROKE_IN)
         if kind == "missing" and not rest:
             none = self.session.why_missing(self.exercise.name)
             self._give_up(none.status, none.sentence)
-        if kind != (expected or order) or len(rest) != 1:
+        if kind != (expected or order):
             self._give_up(Status.REFUSED, BROKE_IN)
         return rest
+
+    def _only(self, answers):
+        if len(answers) != 1:
+            self._give_up(Status.REFUSED, BROKE_IN)
+        return answers[0]
 
     def _how_it_ended(self):
         """(status, sentence) for a copy whose end of the line is closed."""
@@ -352,6 +375,103 @@ class WallSource:
 
 
 BROKE_IN = "The answer wrote to the grader's own connection, so nothing it said counts."
+
+
+# --- all at once -----------------------------------------------------------------------------------------------------
+
+
+class Rehearsal:
+    """What keys asked of right answers with this seed: they ask every right answer the same, so it can be sent at once."""
+
+    def __init__(self):
+        self.questions = {}  # name of an exercise: packed questions; None where a key does not always ask the same
+
+    def try_all_at_once(self, session, exercise, seed):
+        """Graded if the answer is right, or not begun; None for all else, which says nothing yet.
+
+        It is asked in a copy that has answered for earlier exercises, too, as in the notebook. What an answer keeps
+        between calls can then only cost time: whoever fails here is asked again in fresh copies.
+        """
+        start, source = time.monotonic(), SharedSource(session, exercise, self.questions.get(exercise.name))
+        try:
+            verdict = verdict_of(exercise, source, seed)
+        except SandboxError:
+            raise
+        except Exception:  # a fault of the key is told by the second try
+            verdict = None
+        if verdict and verdict.status in (Status.CORRECT, Status.OPEN) and not source.expected:
+            self._learn(verdict, source)
+            return graded_since(start, verdict, source)
+        if source.deviates:
+            self.questions[exercise.name] = None
+        source.end_shared()
+        return None
+
+    def _learn(self, verdict, source):
+        questions = [entry[1] for entry in source.transcript if entry[0] == "reply"]
+        if verdict.passed and verdict.exercise not in self.questions:
+            small = len(wire.encode(questions)) < wire.FRAME_BYTES // 2
+            self.questions[verdict.exercise] = questions if small else None
+
+
+class SharedSource(WallSource):
+    """An answer in a copy that it shares with other answers, asked all that is expected in one go."""
+
+    def __init__(self, session, exercise, questions):
+        super().__init__(session, exercise)
+        self.limits = replace(
+            self.limits, question_cpu_seconds=min(self.limits.question_cpu_seconds, AT_ONCE_CPU_SECONDS),
+            question_seconds=min(self.limits.question_seconds, AT_ONCE_SECONDS),
+        )  # fmt: skip
+        self.known = questions
+        self.expected, self.deviates = [], False  # (question, reply) still to be asked for
+
+    def begin_part(self):
+        self.transcript.append(["part"])
+
+    def is_untouched(self, given):
+        if self.known is None:
+            return super().is_untouched(given)
+        self._open_copy()
+        untouched, replies = self._two(self._exchange("rehearse", given, self.known, expected="replies"))
+        if not isinstance(untouched, bool) or not isinstance(replies, list):
+            self._give_up(Status.REFUSED, BROKE_IN)
+        if not untouched and len(replies) != len(self.known):
+            self._give_up(Status.NOT_JUDGED, "The replies do not fit into one frame.")
+        self.expected = [] if untouched else list(zip(reversed(self.known), reversed(replies), strict=True))
+        self.transcript.append(["untouched", untouched])
+        return untouched
+
+    def ask(self, args):
+        if self.known is None:
+            return super().ask(args)
+        question = wire.pack_value(list(args))
+        expected, packed = self.expected.pop() if self.expected else (None, None)
+        if question != expected:
+            self.deviates = True
+            raise NoReply(Status.NOT_JUDGED, "The key asks something else.")
+        return self._reply(args, question, packed)
+
+    def close(self):
+        """The copy stays for the next answer."""
+        return 0
+
+    def end_shared(self):
+        shared, self.session.shared = self.session.shared, None
+        if shared:
+            shared[1].close()
+            self._end(shared[0])
+
+    def _open_copy(self):
+        if self.session.shared is None:
+            super()._open_copy()
+            self.session.shared = self._stage, self._channel
+        self._stage, self._channel = self.session.shared
+
+    def _two(self, answers):
+        if len(answers) != 2:
+            self._give_up(Status.REFUSED, BROKE_IN)
+        return answers
 
 
 # --- judging again ---------------------------------------------------------------------------------------------------

@@ -27,12 +27,14 @@ BASES = 10  # of the class of an exception
 DEPTH = 12  # nesting of a value; observe.describe stops at 8
 RECIPE_DEPTH = 60  # of the data of a function: formulas as trees
 RECIPE_NODES = 10_000
+PLAIN = (str, int, float)  # what it is made of, most of all
 RECIPE_TEXT = 20_000  # characters of one text in the data of a function: source code of ours
 DTYPES = frozenset(
     "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 float32 float64".split()
 )  # of the numbers that travel
 DTYPE_NAMES = DTYPES | {"bfloat16"}  # of the tensor they come from
 TICK_SECONDS = 0.05
+READ_AHEAD = 64 * 2**10
 # Control characters but tab and newline, and those that turn the direction of text: they make words look like others.
 _UNSEEN = dict.fromkeys(
     [*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd"
@@ -175,16 +177,19 @@ def _unpack_driver(data):
 
 def _plain(data, count, depth=0):
     """Nested lists of numbers and text, as lists; nothing else and not too many."""
-    count[0] += 1
+    if not isinstance(data, list | tuple):
+        return _plain_leaf(data)
+    count[0] += 1 + len(data)
     if count[0] > RECIPE_NODES or depth > RECIPE_DEPTH:
         raise WireError("more than the data of a function may be")
-    if isinstance(data, list | tuple):
-        return [_plain(item, count, depth + 1) for item in data]
-    if data is None or isinstance(data, bool | int | float):
+    # Most of a tree is leaves, and a class of students meets the same trees again and again.
+    return [_plain_leaf(one) if type(one) in PLAIN else _plain(one, count, depth + 1) for one in data]
+
+
+def _plain_leaf(data):
+    if isinstance(data, str) and len(data) <= RECIPE_TEXT or data is None or isinstance(data, bool | int | float):
         return data
-    if not isinstance(data, str) or len(data) > RECIPE_TEXT:
-        raise WireError("not a text of the data of a function")
-    return data
+    raise WireError("not a number or a text of the data of a function")
 
 
 ANSWERS = {  # what may come back
@@ -321,15 +326,16 @@ class Channel:
 
     def __init__(self, end, frame_bytes=FRAME_BYTES):
         self.socket, self.frame_bytes = end, frame_bytes
+        self.ahead = b""  # read, and not yet asked for
         end.setblocking(False)
 
     def send(self, message, *, fds=(), deadline=None, tick=None):
         data = memoryview(encode(message))
         while data:
-            self._wait(select.POLLOUT, deadline, tick)
             try:
                 sent = socket.send_fds(self.socket, [data], fds) if fds else self.socket.send(data)
             except BlockingIOError:
+                self._wait(select.POLLOUT, deadline, tick)
                 continue
             except OSError:
                 raise Closed from None
@@ -353,24 +359,26 @@ class Channel:
         return self._read(size, deadline, tick, fds)
 
     def _read(self, size, deadline, tick, fds):
-        data = bytearray()
+        data, self.ahead = bytearray(self.ahead), b""
         while len(data) < size:
-            self._wait(select.POLLIN, deadline, tick)
-            want = min(size - len(data), MIB)
             try:
                 if fds is None:
-                    got = self.socket.recv(want)
-                else:
-                    got, new, _, _ = socket.recv_fds(self.socket, want, 4)
+                    got = self.socket.recv(min(max(size - len(data), READ_AHEAD), MIB))
+                else:  # no byte too far: descriptors arrive with the bytes they belong to
+                    got, new, _, _ = socket.recv_fds(self.socket, min(size - len(data), MIB), 4)
                     fds.extend(new)
             except BlockingIOError:
+                self._wait(select.POLLIN, deadline, tick)
                 continue
             except OSError:
                 raise Closed from None
             if not got:
                 raise Closed
             data += got
-        return bytes(data)
+            if deadline is not None and time.monotonic() > deadline:  # one byte at a time is no way around it
+                raise Late
+        self.ahead = bytes(data[size:])
+        return bytes(data[:size])
 
     def _wait(self, event, deadline, tick):
         """Return when the socket is ready; until then look at the clock and call tick."""

@@ -9,9 +9,10 @@ import pytest
 
 from course_lib.exercise import Exercise
 from course_lib.grader import grade as grading
-from course_lib.grader.grade import Questions, defines, grade_submission, judge_again
+from course_lib.grader.grade import Questions, Rehearsal, defines, grade_submission, judge_again
 from course_lib.grader.sandbox import Server
 from course_lib.judge import Status
+from tests.grader import toys
 from tests.grader.toys import DOUBLE, QUICK, SEED, SLOPE, grade, lesson
 
 EXERCISES = [lesson.exercises["slope_at"], lesson.exercises["double"]]
@@ -39,6 +40,44 @@ def test_every_part_meets_a_fresh_copy_of_the_notebook(server):
     counting = "calls = []\ndef double(x):\n    calls.append(x)\n    return 2 * x if len(calls) < 3 else 0.0"
     assert grade(server, SLOPE, counting)["double"].status is Status.CORRECT  # asked twice per part
     assert grade(server, SLOPE, counting.replace("< 3", "< 2"))["double"].status is not Status.CORRECT
+
+
+def test_what_one_answer_leaves_behind_costs_the_next_one_nothing(server):
+    spoiling = "spoiled = False\n" + SLOPE.replace("    f(x)", "    global spoiled\n    spoiled = True\n    f(x)")
+    verdicts = grade(server, spoiling, "def double(x):\n    return 0.0 if spoiled else 2 * x")
+    assert [verdict.status for verdict in verdicts.values()] == [Status.CORRECT] * 2
+
+
+WAYS = {
+    "right": DOUBLE, "wrong": "def double(x):\n    return 3 * x", "open": "def double(x):\n    ...", "missing": "x = 1",
+    "raises": "def double(x):\n    return x / 0", "right by chance": "import random\ndef double(x):\n"
+    "    return 2 * x if random.random() < 0.5 else x", "ends": "import os\ndef double(x):\n    os._exit(0)",
+    "too much": "def double(x):\n    return [0.0] * 10**6",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", WAYS.values(), ids=WAYS)
+def test_asked_all_at_once_or_one_by_one_the_verdict_and_the_transcript_are_the_same(server, cell):
+    def graded(rehearsal):
+        found = grade_submission([cell, SLOPE], EXERCISES[::-1], seed=SEED, server=server, limits=QUICK, rehearsal=rehearsal)
+        return [(one.verdict, [entry[:2] for entry in one.transcript]) for one in found]
+
+    assert graded(toys.rehearsal()) == graded(None) == graded(toys.rehearsal())
+
+
+def test_a_key_whose_questions_depend_on_the_answers_is_asked_one_by_one(server):
+    def key(ask):
+        with ask.part("and twice that"):
+            number = ask(1.0).number()
+            ask(number + 1).equals(2 * (number + 1))
+
+    going_on = Exercise(name="double", lesson="01", number="1.6", title="", signature="(x)", points=1, minutes=1,
+                        section="01a", key=key)  # fmt: skip
+    rehearsal = Rehearsal()
+    for cell in (DOUBLE, "def double(x):\n    return 2 * x + 1e-6", DOUBLE):
+        (one,) = grade_submission([cell], [going_on], seed=SEED, server=server, limits=QUICK, rehearsal=rehearsal)
+        assert one.verdict.status is Status.CORRECT
+        assert judge_again(going_on, one.transcript, SEED) == one.verdict
 
 
 def test_a_broken_key_is_our_fault_and_no_zero(server, monkeypatch, caplog):
