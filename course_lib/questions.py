@@ -4,6 +4,7 @@ Each kind reads what people type (1,4 or 7/5; t, yes; 5x3) and knows when a type
 the questions; the modules in keys/ hold them.
 """
 
+import contextlib
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -86,13 +87,13 @@ def raises_or_shape(right):
 
 
 def choice(right, *others):
-    """One of a few words; upper and lower case are the same."""
+    """One of a few words; upper and lower case are the same. choice("None") alone: None or a number."""
     words = (right, *others)
 
     def same(a, b):
         return str(a).lower() == str(b).lower()
 
-    wanted = "one of " + ", ".join(sorted(words, key=str.lower)) if others else "a word or a number"
+    wanted = "one of " + ", ".join(sorted(words, key=str.lower)) if others else f"{right} or a number"
     return Kind(wanted=wanted, read=_read_word(words if others else None, wanted), right=right, same=same)
 
 
@@ -147,10 +148,11 @@ def _read_word(words, wanted):
         word = _plain_word(typed).removeprefix("it ")
         if _is_error(word) and words and "raises" in words:
             word = "raises"
-        if words is None and word:
-            return word
-        for known in words or ():
-            if word == _plain_word(known):
+        if words is None and word != "none":
+            with contextlib.suppress(Unreadable):
+                return show_number(read_number(word))
+        for known in words or ("None",):
+            if word.removeprefix("torch.") == _plain_word(known).removeprefix("torch."):
                 return known
         raise Unreadable(f"{typed!r} is not an answer here; type {wanted}.")
 

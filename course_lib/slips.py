@@ -69,11 +69,18 @@ def wording(graph, question):
         return f"gradient ∂?: how fast does {result_name(graph)} change with {graph.nodes[question.index].label}?"
     edge = graph.edges[question.index]
     twins = sum(other.source == edge.source for other in graph.inputs[edge.target])
-    along = " through this arrow, what comes in at the other one held" if twins > 1 else ""
+    others = listed([node.label for node in _others(graph, edge)])
+    along = " through this arrow, what comes in at the other one held" if twins > 1 else f", {others} held" if others else ""
     return (
         f"local derivative ×?: how fast does {graph.nodes[edge.target].title} change with "
         f"{said(graph, graph.nodes[edge.source])}{along}?"
     )
+
+
+def _others(graph, edge):
+    """What else goes into the operation at the tip of an arrow, constants apart."""
+    sources = [graph.nodes[other.source] for other in graph.inputs[edge.target] if other is not edge]
+    return [node for node in sources if node.kind != "constant"]
 
 
 def hint(graph, question):

@@ -103,11 +103,22 @@ def test_a_word_that_is_no_choice_is_told_the_choices():
         Question("", choice("z", "y", "x")).read("w")
 
 
-def test_an_open_choice_takes_any_word_but_not_silence():
-    question = Question("", choice("None"))
+def test_none_or_a_number_takes_just_that():
+    question = Question("", choice("None"), slips={"0": "Nothing is not zero."})
     assert question.is_right(question.read("none")) and not question.is_right(question.read("0"))
-    with pytest.raises(Unreadable):
-        question.read("  ")
+    assert question.slip(question.read("0.0")) == "Nothing is not zero."
+    for typed in ("  ", "banana"):
+        with pytest.raises(Unreadable, match="None or a number"):
+            question.read(typed)
+
+
+@pytest.mark.parametrize("typed", ["stack", "torch.stack", "Torch.Stack"])
+def test_a_name_is_known_with_and_without_torch_before_it(typed):
+    assert Question("", choice("torch.stack", "torch.tensor")).read(typed) == "torch.stack"
+
+
+def test_autograd_grad_is_known_by_its_full_name():
+    assert Question("", choice("autograd.grad", "backward")).read("torch.autograd.grad") == "autograd.grad"
 
 
 def test_a_prediction_is_right_within_two_percent():

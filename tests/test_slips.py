@@ -50,8 +50,8 @@ def test_the_questions_follow_the_backward_pass_and_have_the_numbers_of_the_grap
 
 def test_the_questions_read_like_questions():
     assert [wording(GRAPH, question) for question in ASKED[:4]] == [
-        "local derivative ×?: how fast does y = mul change with x = 0.7?",
-        "local derivative ×?: how fast does y = mul change with b = 0.4706?",
+        "local derivative ×?: how fast does y = mul change with x = 0.7, b held?",
+        "local derivative ×?: how fast does y = mul change with b = 0.4706, x held?",
         "gradient ∂?: how fast does y change with b?",
         "local derivative ×?: how fast does b = sin change with a = 0.49?",
     ]

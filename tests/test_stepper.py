@@ -135,7 +135,7 @@ def test_what_cannot_be_stepped_is_refused_in_one_sentence(make, error, words):
 def test_the_first_question_asks_and_shows_no_gradient_but_that_of_the_result():
     explorer = backprop_stepper()
     assert explorer.text == (
-        "Question 1 of 7, local derivative ×?: how fast does y = mul change with x = 0.7?"
+        "Question 1 of 7, local derivative ×?: how fast does y = mul change with x = 0.7, b held?"
     )
     assert {"×?", "0.3294", "∂ 1"} <= shown(explorer) and not {"×0.4706", "∂ 0.7"} & shown(explorer)
 
@@ -198,7 +198,7 @@ def test_the_field_is_empty_after_each_answer():
 
 def test_moving_a_leaf_starts_again_with_new_numbers():
     explorer = answered(backprop_stepper(), *RIGHT[:2]).set(x=1.2)
-    assert explorer.text == "Question 1 of 7, local derivative ×?: how fast does y = mul change with x = 1.2?"
+    assert explorer.text == "Question 1 of 7, local derivative ×?: how fast does y = mul change with x = 1.2, b held?"
     assert explorer.set(answer="sin(1.44)").text.startswith("Right")
 
 
