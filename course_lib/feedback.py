@@ -157,7 +157,7 @@ def headline(verdict, exercise):
         word = "noted"
     text = f"{sign} {exercise.name}: {word}"
     if verdict.checks and verdict.status not in (Status.OPEN, Status.MISSING):
-        text += ", all parts hold" if held == total > 1 else f" ({held} of {total} parts hold)" if held < total else ""
+        text += ", all parts hold" if held == total > 1 else f" ({held} of {total} parts hold)" if total > 1 else ""
     return tone, text
 
 

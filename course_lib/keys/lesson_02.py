@@ -305,6 +305,12 @@ def other_factor_only(A, x):
     return A.T @ x
 
 
+@grad_quadratic.mistake("entrywise")
+def stars_for_a_product(A, x):
+    """`*` multiplies entry by entry and gave you a matrix. A matrix times a vector is written with @."""
+    return 2 * A * x
+
+
 @grad_quadratic.mistake("halved")
 def halved(A, x):
     """Half the gradient: ½(A + Aᵀ)·x belongs to ½·xᵀAx."""
