@@ -11,8 +11,8 @@ from course_lib.xrays import HEADS, xray
 
 MOST_ROWS = 12
 HEALTHY = "none"
-LEFT = (0.0, 0.35, 1.75, 2.5, 3.3, 3.8, 4.75, 5.6)  # of the columns, in inches
-WIDTH, LINE = 6.5, 0.27
+LEFT = (0.0, 0.34, 1.55, 2.2, 2.85, 3.2, 4.15, 4.9)  # of the columns, in inches
+WIDTH, LINE = 5.75, 0.27
 NUMBERS = (0.7, -1.3, 0.0, 0.4)
 
 
@@ -140,7 +140,7 @@ def _sheet(rows):
     bare(ax, (-0.1, WIDTH + 0.1), (-LINE * (rows + 1) - 0.05, 0.1), equal=False)
     with theme.style():
         for left, head in zip(LEFT, HEADS, strict=True):
-            ax.text(left, -LINE / 2, head.replace("autograd ÷ difference", "÷ difference"), fontsize=9, va="center",
+            ax.text(left, -LINE / 2, head, fontsize=9, va="center",
                     fontweight="bold")
         ax.plot([0, WIDTH], [-LINE, -LINE], **theme.GUIDE)
         texts = [

@@ -21,7 +21,7 @@ from course_lib.tape import Tape
 from course_lib.theme import number
 
 MOST_ROWS = 40
-HEADS = ("row", "tensor", "shape", "dtype", "leaf", "finite", "|gradient|", "autograd ÷ difference")
+HEADS = ("row", "tensor", "shape", "dtype", "leaf", "finite", "|gradient|", "÷ difference")
 CAPTION = "X-ray: f computes downwards, backward reads upwards"
 ELEMENTWISE = {"add", "sub", "mul", "div", "pow", "rsub"}
 
@@ -107,27 +107,28 @@ class Xray:
         table = [HEADS, *(row.cells for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in table]
-        marked = [lines[0], *(line + (" ←" if row.number == self.culprit else "")
-                              for line, row in zip(lines[1:], self.rows, strict=True))]
-        return "\n".join(marked + self.lines)
+        marks = ["  ", *("→ " if row.number == self.culprit else "  " for row in self.rows)]
+        return "\n".join([*(mark + line for mark, line in zip(marks, lines, strict=True)), *self.lines])
 
     def _repr_html_(self):
         """A plain table: it takes its colours from the page, and a row that is wrong has an arrow and bold text."""
-        cell = 'style="text-align:left;padding:2px 10px 2px 0;white-space:nowrap"'
+        cell = 'style="text-align:left;padding:2px 9px 2px 0;white-space:nowrap"'
         head = "".join(f'<th scope="col" {cell}>{escape(text)}</th>' for text in HEADS)
         body = ""
         for row in self.rows:
             first, *rest = row.cells
-            rest[-1] += " ←" if row.number == self.culprit else ""
+            first = f"→ {first}" if row.number == self.culprit else first
             weight = ' style="font-weight:700"' if row.number == self.culprit else ""
             body += f'<tr{weight}><th scope="row" {cell}>{first}</th>'
             body += "".join(f"<td {cell}>{escape(text)}</td>" for text in rest) + "</tr>"
         notes = "".join(f'<div style="margin:2px 0;max-width:56em">{escape(line)}</div>' for line in self.lines)
         caption = f'<caption style="text-align:left;font-weight:600;padding:0 0 4px">{CAPTION}</caption>'
         return (
-            f'<div style="overflow-x:auto;line-height:1.45"><table style="border-collapse:collapse;margin:0">{caption}'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}</div>"
+            '<div style="line-height:1.45"><div tabindex="0" role="region" aria-label="X-ray" style="overflow-x:auto">'
+            f'<table style="border-collapse:collapse;margin:0">{caption}<thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>{notes}</div>"
         )
+
 
 
 def xray(f, /, *args, **leaves):

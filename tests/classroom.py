@@ -121,7 +121,7 @@ def needed(module, name, seen=None):
         return from_our_own(node.module, name, seen)
     node = copy.deepcopy(node)
     if hasattr(node, "decorator_list"):
-        of_keys = re.compile(r"\.(mistake|broken|exercise)\b")
+        of_keys = re.compile(r"\.(mistake|broken|exercise)\b|^too_strict\b")
         node.decorator_list = [one for one in node.decorator_list if not of_keys.search(ast.unparse(one))]
     used = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
     return [*(text for one in dict.fromkeys(used) if one != name for text in needed(module, one, seen)), ast.unparse(node)]

@@ -206,9 +206,9 @@ def test_text_and_page_say_the_same():
     ray = xray(wrong_backward, AT)
     text, page = repr(ray), re.sub(r"<[^>]+>", " ", ray._repr_html_())
     for row in ray.rows:
-        assert all(cell in text and cell.replace("&", "&amp;") in page for cell in row.cells)
+        assert all(cell in text and cell in page for cell in row.cells)
     assert ray.finding in text and ray.finding in page
-    assert text.count("←") == page.count("←") == 1
+    assert text.count("→") == page.count("→") == 1
 
 
 def test_the_page_is_a_table_for_screen_readers_and_takes_the_colours_of_the_page():

@@ -65,7 +65,7 @@ def fault(number, name, title, right, wrong, hints, minutes=2):
             known = isinstance(said, str) and said in CATALOGUE
             answer.holds(known, f"one id of the table as text, such as \"{next(iter(CATALOGUE))}\"", layer=Layer.TYPE)
             if known:
-                answer.holds(said in right, "the idea that this code shows", f"you said {said}: {CATALOGUE[said]}",
+                answer.holds(said in right, "this code shows another idea", f"you said {said}: {CATALOGUE[said]}",
                              layer=Layer.VALUE)
 
     exercise = lesson.exercise(
@@ -100,8 +100,8 @@ def probe(number, name, title, right, handed, broken, hints, minutes=5):
         said = answer.value if isinstance(answer.value, str) else "silent"
         got = {"silent": "your probe is silent", "AssertionError": "your probe raises AssertionError"}.get(
             said, f"your probe stops with {said}")
-        calm = "silence: this version is right" if wanted == "silent" else "an AssertionError: this version is broken"
-        answer.holds(said == wanted, calm, got, layer=Layer.VALUE)
+        due = "right: it must stay silent" if wanted == "silent" else "broken: it must raise AssertionError"
+        answer.holds(said == wanted, f"this version is {due}", got, layer=Layer.VALUE)
 
     def key(ask):
         for title, faulty in (("silent on right versions, alarm on the fault of this case", (handed,)),
@@ -112,6 +112,7 @@ def probe(number, name, title, right, handed, broken, hints, minutes=5):
                 for run in faulty:
                     meet(ask, run, "AssertionError")
 
+    key.__module__ = handed.__module__  # where its mistakes are
     exercise = lesson.exercise(
         number=number, title=title, signature="(candidate) -> None", points=1, minutes=minutes, section="08e", hints=hints
     )(_named(key, f"probe_{name}", "Silent on right versions, AssertionError on broken ones."))
@@ -122,6 +123,24 @@ def probe(number, name, title, right, handed, broken, hints, minutes=5):
 def outcomes(transcript):
     """[(name of the version, what the probe did)], as many as were asked."""
     return [(args[1].data[1], reply.value.split(":")[0] if isinstance(reply.value, str) else "") for _, args, reply in transcript]
+
+
+def _strict(transcript):
+    """No broken version gets through, and of the right ones some do and some do not."""
+    found = outcomes(transcript)
+    right = {said for name, said in found if "_right_" in name}
+    return right == {"silent", "AssertionError"} and {said for name, said in found if "_right_" not in name} == {"AssertionError"}
+
+
+def too_strict(exercise):
+    """Decorator: a probe that fails a right version because it rounds, names or writes something in another way."""
+
+    def add(function):
+        function.__doc__ = """Your probe fails one right version and passes another, so it asks for more than the docstring
+        promises. Floats are compared with a tolerance, never with ==; names and ways of writing are free."""
+        return exercise.mistake("too-strict", recognise=_strict)(function)
+
+    return add
 
 
 def _all_are(word):

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from course_lib.keys.cases import fault, lesson, numbers, probe
+from course_lib.keys.cases import fault, lesson, numbers, probe, too_strict
 from course_lib.observe import Leaf, weights
 
 # --- 8.5 NaN through where -------------------------------------------------------------------------------------------
@@ -136,6 +136,16 @@ def _edges():
 
 
 LOGS = (-0.35667494393873245, 0.0, 0.0, 0.9162907318741551)
+
+
+@too_strict(probe_nan_where)
+def same_logs(candidate):
+    x = torch.linspace(-1, 3, 41, dtype=torch.float64).requires_grad_()
+    want = torch.log(torch.where(x > 0, x, torch.ones_like(x)))
+    y = candidate(x)
+    assert torch.equal(y, want) and torch.equal(torch.autograd.grad(y.sum(), x)[0], torch.autograd.grad(want.sum(), x)[0])
+    zero = torch.zeros(1, requires_grad=True)
+    assert torch.autograd.grad(candidate(zero).sum(), zero)[0].item() == 0
 
 
 @probe_nan_where.mistake("value-only")
@@ -279,6 +289,15 @@ def _length_and_gradient(candidate, x):
     x = x.clone().requires_grad_()
     y = candidate(x)
     return y.detach(), torch.autograd.grad(y, x)[0]
+
+
+@too_strict(probe_norm_at_zero)
+def same_lengths(candidate):
+    for x in torch.linspace(0, 3, 40, dtype=torch.float64).reshape(20, 2):
+        y, g = _length_and_gradient(candidate, x)
+        want, slope = _length_and_gradient(torch.linalg.norm, x)
+        assert torch.equal(y, want) and torch.equal(g, slope)
+    assert torch.equal(_length_and_gradient(candidate, torch.zeros(2))[1], torch.zeros(2))
 
 
 @probe_norm_at_zero.mistake("value-only")

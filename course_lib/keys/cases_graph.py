@@ -3,7 +3,7 @@
 import torch
 
 from course_lib.judge import Layer
-from course_lib.keys.cases import fault, lesson, numbers, probe
+from course_lib.keys.cases import fault, lesson, numbers, probe, too_strict
 
 # --- 8.1 lost leaf ---------------------------------------------------------------------------------------------------
 
@@ -146,9 +146,8 @@ def only_not_none(candidate):
     assert candidate([0.7, -1.3]) is not None
 
 
-@probe_lost_leaf.mistake("exact-equality")
+@too_strict(probe_lost_leaf)
 def equal_to_the_last_digit(candidate):
-    """Your probe fails a right version that rounds in another order: floats are compared with a tolerance, not with ==."""
     values = torch.linspace(0.3, 1.7, 50, dtype=torch.float64)
     g = candidate(values.tolist())
     assert g is not None and torch.equal(g, 3 * values**2 - 2)
@@ -312,10 +311,8 @@ def where_a_sum_is_zero(candidate):
     assert g is not None and torch.allclose(g, (x * x).sum().expand(2))
 
 
-@probe_cut_graph.mistake("exact-equality")
+@too_strict(probe_cut_graph)
 def same_digits(candidate):
-    """Your probe fails a right version that rounds in another order: compare floats with a tolerance, as
-    torch.testing.assert_close does."""
     x = torch.linspace(0.3, 1.7, 50, dtype=torch.float64)
     g = candidate(x)
     assert g is not None and torch.equal(g, (x * x).sum() + 2 * x * x.sum())

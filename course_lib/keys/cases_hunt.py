@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.judge import Layer
-from course_lib.keys.cases import CATALOGUE, fault, lesson, numbers, probe
+from course_lib.keys.cases import CATALOGUE, fault, lesson, numbers, probe, too_strict
 
 # --- 8.11 wrong factor -----------------------------------------------------------------------------------------------
 
@@ -134,6 +134,13 @@ probe_wrong_factor = probe(
 
 def _saturating(x):
     return x * x / (1 + x * x)
+
+
+@too_strict(probe_wrong_factor)
+def same_bits(candidate):
+    x = torch.linspace(-2.9, 3.1, 60, dtype=torch.float64)
+    g = x.cos() + 0.3
+    assert torch.equal(candidate(g, x), g * 2 * x / (1 + x**2) ** 2)
 
 
 @probe_wrong_factor.mistake("F20")
@@ -311,7 +318,7 @@ def fault_triple_fault(ask):
         answer.holds(known, "a list of three different ids of the table", layer=Layer.TYPE)
         if known:
             hits = len(TRIPLE & set(said))
-            answer.holds(hits == 3, "the three ideas that this code shows", f"{hits} of your 3 are in this code",
+            answer.holds(hits == 3, "all three have to be", f"{hits} of your 3 are in this code",
                          layer=Layer.VALUE)
 
 
@@ -446,7 +453,6 @@ def start_only(candidate):
     torch.testing.assert_close(candidate(*_small(), 3)[0], triple_fault_right_optimiser(*_small(), 1)[0])
 
 
-@probe_triple_fault.mistake("exact-equality")
+@too_strict(probe_triple_fault)
 def same_floats(candidate):
-    """Your probe fails a right version that rounds in another order: compare floats with a tolerance."""
     assert candidate(*_small(), 12) == triple_fault_right_optimiser(*_small(), 12)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from course_lib.keys.cases import fault, lesson, numbers, probe
+from course_lib.keys.cases import fault, lesson, numbers, probe, too_strict
 from course_lib.observe import Leaf
 
 # --- 8.3 wrong dim ---------------------------------------------------------------------------------------------------
@@ -133,6 +133,13 @@ probe_wrong_dim = probe(
 
 def _spread(N, C):
     return torch.linspace(-2.0, 2.5, N * C, dtype=torch.float64).reshape(N, C).sin() * 2
+
+
+@too_strict(probe_wrong_dim)
+def same_digits_as_the_library(candidate):
+    z, y = (_spread(40, 7) * 3).requires_grad_(), torch.arange(40) % 7
+    loss, want = candidate(z, y), F.cross_entropy(z, y)
+    assert torch.equal(loss, want) and torch.equal(torch.autograd.grad(loss, z)[0], torch.autograd.grad(want, z)[0])
 
 
 @probe_wrong_dim.mistake("value-only")
@@ -276,6 +283,13 @@ probe_shape_clash = probe(
 def _pair():
     pred = torch.tensor([[0.7], [-1.3], [0.4]], dtype=torch.float64, requires_grad=True)
     return pred, torch.tensor([0.2, 1.1, -0.6], dtype=torch.float64)
+
+
+@too_strict(probe_shape_clash)
+def same_digits_as_by_hand(candidate):
+    pred, target = _spread(40, 1).requires_grad_(), _spread(1, 40)[0].flip(0)
+    loss, want = candidate(pred, target), ((pred.squeeze(1) - target) ** 2).mean()
+    assert torch.equal(loss, want) and torch.equal(torch.autograd.grad(loss, pred)[0], torch.autograd.grad(want, pred)[0])
 
 
 @probe_shape_clash.mistake("value-only")

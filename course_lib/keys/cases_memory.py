@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from course_lib.judge import Layer
-from course_lib.keys.cases import fault, lesson, numbers, probe
+from course_lib.keys.cases import fault, lesson, numbers, probe, too_strict
 
 # --- 8.7 data edit ---------------------------------------------------------------------------------------------------
 
@@ -158,6 +158,13 @@ def _at():
     return torch.tensor([0.7, -1.3, 0.4], dtype=torch.float64)
 
 
+@too_strict(probe_data_edit)
+def same_cubes(candidate):
+    x = torch.linspace(-1.9, 2.3, 50, dtype=torch.float64)
+    before = x.clone()
+    assert torch.equal(candidate(x), 3 * before**2) and torch.equal(x, before)
+
+
 @probe_data_edit.mistake("gradient-only")
 def input_not_looked_at(candidate):
     """Your probe looks at the gradient and not at x: a version that returns the right gradient and spoils its input gets
@@ -248,7 +255,7 @@ def fix_hidden_state(ask):
             answer.equals({"losses": losses}, "the entry")
             value = answer.value if isinstance(answer.value, dict) else {}
             behind = value.get("behind") or [0]
-            answer.holds(behind[-1] <= behind[min(1, len(behind) - 1)], "a graph that is as large at the last step as at the "
+            answer.holds(behind[-1] <= behind[min(1, len(behind) - 1)], "it has to be as large at the last step as at the "
                          "second", f"behind h the graph grows: {behind} operations", layer=Layer.VALUE)
             answer.holds(value.get("kept") is False, "no retain_graph: what a walk back has used is freed",
                          "a graph can still be walked after your function is done", layer=Layer.METHOD)
@@ -461,6 +468,22 @@ def _traced(candidate):
         h = torch.tanh(w.detach() * x + h)
         want.append((h**2).sum().item())
     return losses, want, past, w
+
+
+@too_strict(probe_hidden_state)
+def same_losses(candidate):
+    w, past = torch.tensor([0.5, -0.8], dtype=torch.float64, requires_grad=True), []
+
+    def cell(x, h):
+        past.append(h.grad_fn)
+        return torch.tanh(w * x + h)
+
+    xs = torch.linspace(-1.1, 1.4, 40, dtype=torch.float64).mul(7).sin().reshape(20, 2)
+    losses, h, want = candidate(cell, xs, torch.zeros(2, dtype=torch.float64)), torch.zeros(2, dtype=torch.float64), []
+    for x in xs:
+        h = torch.tanh(w.detach() * x + h)
+        want.append((h**2).sum().item())
+    assert losses == want and not any(past) and w.grad is not None
 
 
 @probe_hidden_state.mistake("value-only")

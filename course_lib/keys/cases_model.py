@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.keys.cases import fault, lesson, numbers, probe
+from course_lib.keys.cases import fault, lesson, numbers, probe, too_strict
 from course_lib.recipes import coded
 
 # --- 8.9 unregistered ------------------------------------------------------------------------------------------------
@@ -72,7 +72,8 @@ def fix_unregistered(ask):
                          f"single numbers among the parameters: {scales}")
             answer.holds(value.get("still") == 0, "a gradient for each parameter",
                          f"{value.get('still')} of the parameters get no gradient")
-            answer.equals({"output": _network(sizes, X)}, "the entry")
+            if found == sorted(shapes, key=str) and scales == [1.0] and value.get("still") == 0:
+                answer.equals({"output": _network(sizes, X)}, "the entry")
 
 
 @fix_unregistered.broken
@@ -300,10 +301,8 @@ def those_found_have_gradients(candidate):
     assert all(p.grad is not None for p in model.parameters())
 
 
-@probe_unregistered.mistake("name-bound")
+@too_strict(probe_unregistered)
 def by_name(candidate):
-    """Your probe asks for certain names, or for a certain number of tensors, and fails right versions that call or cut their
-    parts otherwise. Count numbers instead."""
     model = candidate([3, 5, 2])
     names = dict(model.named_parameters())
     assert "layers.0.weight" in names and "scale" in names
@@ -493,9 +492,8 @@ def right_shape(candidate):
     assert g.shape == (3, 2) and g.abs().max() > 0
 
 
-@probe_batch_sum_trick.mistake("exact-equality")
+@too_strict(probe_batch_sum_trick)
 def same_bits(candidate):
-    """Your probe fails a right version that rounds in another order: compare floats with a tolerance."""
     X = torch.linspace(-2, 2.3, 60, dtype=torch.float64).reshape(20, 3).sin()
     leaf = X.clone().requires_grad_()
     y = ((leaf - leaf.mean(0)) ** 2).sum(1)
