@@ -11,8 +11,8 @@ from course_lib.xrays import HEADS, xray
 
 MOST_ROWS = 12
 HEALTHY = "none"
-LEFT = (0.0, 0.34, 1.55, 2.2, 2.85, 3.2, 4.15, 4.9)  # of the columns, in inches
-WIDTH, LINE = 5.75, 0.27
+LEFT = (0.0, 0.34, 1.55, 2.2, 2.85, 3.2, 4.1, 4.95)  # of the columns, in inches
+WIDTH, LINE = 5.85, 0.27
 NUMBERS = (0.7, -1.3, 0.0, 0.4)
 
 
