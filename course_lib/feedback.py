@@ -122,8 +122,8 @@ def lines(verdict, exercise):
         wanted = f"; wanted: {problem.wanted}" if problem.wanted != "an answer" else ""
         found.append(("got", f"{failure.type}{at}{said}{wanted}"))
     else:
-        found.append(("got", f"{problem.got}; wanted: {problem.wanted}" if problem.layer is not Layer.VALUE
-                      else f"{problem.got}, but {problem.wanted}"))
+        fact = problem.wanted.endswith(" there")  # “the slope is larger there”; everything else names what was wanted
+        found.append(("got", f"{problem.got}, but {problem.wanted}" if fact else f"{problem.got}; wanted: {problem.wanted}"))
     if verdict.ratio and (not verdict.sentence or "constant factor" in verdict.ratio and "not a" not in verdict.ratio):
         found.append(("ratio", verdict.ratio))
     if verdict.sentence:

@@ -24,8 +24,8 @@ __all__ = [
 ]  # fmt: skip
 
 SEVEN_DIGITS = (
-    "The value is right to about seven digits: somewhere float32 was used. torch.tensor(a) makes float32; write "
-    "torch.tensor(a, dtype=torch.float64) where digits matter."
+    "The value is right to about seven digits. Was float32 used somewhere? torch.tensor(a) makes float32; write "
+    "torch.tensor(a, dtype=torch.float64) where digits matter. A difference in place of a derivative loses digits, too."
 )
 WALKED_BACK = "walking back from what you returned gives"
 
@@ -221,7 +221,8 @@ class Answer:
         for what, indices in (("changed", self.reply.changed), ("left a .grad on", self.reply.left_grad)):
             if indices:
                 names = " and ".join(self.ask.exercise.parameters[i] for i in indices)
-                self._fail(Layer.SIDE_EFFECT, f"{names} as it was handed in", f"your function {what} {names}")
+                flag = " (its numbers, or its requires_grad flag)" if what == "changed" else ""
+                self._fail(Layer.SIDE_EFFECT, f"{names} as it was handed in", f"your function {what} {names}{flag}")
         return self
 
     def differentiates(self):

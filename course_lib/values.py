@@ -23,6 +23,9 @@ def show(value):
             return show(float(value))
         if value.ndim == 1 and value.size <= 5:
             return "tensor([" + ", ".join(show(float(number)) for number in value) + "])"
+        if value.ndim == 2 and value.size <= 15:
+            rows = (", ".join(show(float(number)) for number in row) for row in value)
+            return f"tensor([[{'], ['.join(rows)}]])"
         return f"a tensor of shape {value.shape}"
     if isinstance(value, tuple | list):
         items = ", ".join(show(item) for item in value[:6]) + (", …" if len(value) > 6 else "")

@@ -144,7 +144,9 @@ def test_inputs_left_alone_or_not():
     key = one_demand(lambda answer: answer.equals(2 * V).leaves_inputs_alone(), V)
     assert verdict_on(lambda a: a * 2, key).passed
     verdict = verdict_on(lambda a: a.mul_(2), key)
-    assert (verdict.problem.layer, verdict.problem.got) == (Layer.SIDE_EFFECT, "your function changed a")
+    assert (verdict.problem.layer, verdict.problem.got) == (
+        Layer.SIDE_EFFECT, "your function changed a (its numbers, or its requires_grad flag)"
+    )
 
 
 def test_autograd_or_not():

@@ -43,7 +43,8 @@ def relu_backward(ask):
     with ask.part("g where the gate is open, 0 where it is shut", 3):
         for n in (5, 4):
             x, g = point(ask.rng, n), _numbers(ask.rng, n)
-            x[0], x[1] = abs(x[0]) + 0.3, -abs(x[1]) - 0.3  # both sides, whatever the seed
+            x[:4] = 0.05, -0.05, abs(x[2]) + 0.3, -abs(x[3]) - 0.3  # both sides, near 0 and far, whatever the seed
+            g[:4] = abs(g[0]), abs(g[1]), -abs(g[2]), -abs(g[3])  # and both signs through an open gate
             ask(g, x).equals(g * (x > 0), "what passes")
     with ask.part("at x = 0: g times one number between 0 and 1"):
         g, x = _numbers(ask.rng, 5), np.array([0.0, 1.4, 0.0, -0.6, 0.0])
@@ -70,6 +71,12 @@ def arriving_gradient_ignored(g, x):
 def gate_looks_at_gradient(g, x):
     """Your gate looks at g. Whether relu lets something through was decided by x, on the way forward."""
     return g * (g > 0)
+
+
+@relu_backward.mistake("two-gates")
+def both_gates(g, x):
+    """You let only positive g through an open gate. An open gate passes everything, negative gradients too."""
+    return torch.relu(g) * (x > 0)
 
 
 @relu_backward.mistake("A1")
@@ -121,9 +128,18 @@ def _slope_of_sigmoid(z):
     return e / (1 + e) ** 2
 
 
-@sigmoid_slope.mistake("E3")
+def _zero_at_an_end(transcript):
+    """Right at ordinary places, and exactly 0 at one of the far ends, where the slope is small."""
+    (_, (near,), first), (_, (far,), second), *_ = transcript
+    if not (isinstance(first.value, Array) and isinstance(second.value, Array)):
+        return False
+    right = first.value.numbers.shape == near.shape and np.allclose(first.value.numbers, _slope_of_sigmoid(near), rtol=1e-4)
+    return right and second.value.numbers.shape == far.shape and bool((second.value.numbers == 0).any())
+
+
+@sigmoid_slope.mistake("E3", recognise=_zero_at_an_end)
 def one_minus_rounds_away(z):
-    """At +40 your slope is exactly 0. σ(40) has rounded to 1, so 1 − σ keeps nothing of what is left, about 4·10⁻¹⁸. Autograd
+    """At one end your slope is exactly 0. Where σ has rounded to 1, 1 − σ keeps nothing of what is left, about 4·10⁻¹⁸. Autograd
     computes it in the same way and gets 0, too."""
     s = torch.sigmoid(z)
     return s * (1 - s)
@@ -190,6 +206,14 @@ def diagonal_alone(z, temperature=1.0):
     return torch.diag(p * (1 - p)) / temperature
 
 
+@softmax_jacobian.mistake("A17-plain")
+def diagonal_without_temperature(z, temperature=1.0):
+    """You filled the diagonal alone, p·(1 − p), and left out the factor 1/T. When one probability rises, the others fall: −pᵢ·pⱼ
+    stands beside it."""
+    p = torch.softmax(z / temperature, 0)
+    return torch.diag(p * (1 - p))
+
+
 @softmax_jacobian.mistake("A17-flat")
 def a_vector(z, temperature=1.0):
     """p·(1 − p) is one number for each class: the diagonal. Every probability depends on every logit, so the answer is a table
@@ -238,12 +262,14 @@ def diagonal_forgotten(z, temperature=1.0):
 def ce_grad(ask):
     """(softmax − one-hot)/N, for the mean cross-entropy."""
     with ask.part("every entry, for batches of several sizes", 3):
-        for rows, classes in ((4, 3), (2, 5), (6, 2)):
+        for rows, classes in ((4, 3), (2, 5), (6, 4)):
             z = _numbers(ask.rng, rows, classes)
             y = np.array([ask.rng.randrange(classes) for _ in range(rows)])
             y[:2] = 0, classes - 1
+            if rows == 6:
+                y[:] = 0  # the highest class need not occur in a batch
             ask(z, y).equals(_ce_grad(z, y), "the gradient by that logit")
-    with ask.part("z and y stay as they were"):
+    with ask.part("right once more, and z and y stay as they were"):
         z = _numbers(ask.rng, 3, 4)
         ask(z, np.array([2, 0, 3])).equals(_ce_grad(z, np.array([2, 0, 3])), "the gradient").leaves_inputs_alone()
 
@@ -294,6 +320,28 @@ def divided_by_entries(z, y):
 def softmax_down_the_columns(z, y):
     """Your probabilities add to 1 down the columns. Each row is one example: softmax goes along dim=1, over its classes."""
     return (torch.softmax(z, 0) - _hot(z, y)) / len(y)
+
+
+@ce_grad.mistake("every-row")
+def one_taken_from_every_row(z, y):
+    """You took 1 away in every row, at all classes that occur in y. Row i loses it at its own class only: index with
+    torch.arange(len(y)) and y."""
+    p = torch.softmax(z, 1)
+    p[:, y] -= 1
+    return p / len(y)
+
+
+@ce_grad.mistake("right-class-only")
+def other_classes_forgotten(z, y):
+    """Only the right class has a gradient in your answer. The other logits matter as well: raising one takes probability
+    away from the right class."""
+    return (torch.softmax(z, 1) - 1) * _hot(z, y) / len(y)
+
+
+@ce_grad.mistake("by-p")
+def by_the_probabilities(z, y):
+    """−1/p at the right class is the gradient by the *probabilities*. One more step leads back to the logits: through softmax."""
+    return -_hot(z, y) / torch.softmax(z, 1) / len(y)
 
 
 @ce_grad.mistake("p-only")
@@ -357,6 +405,26 @@ def always_along_the_rows(z, dim):
 def always_down_the_columns(z, dim):
     """`dim` is not used: your answer always adds up along dimension 0."""
     return torch.log_softmax(z, 0)
+
+
+@stable_log_softmax.mistake("eps")
+def small_number_added(z, dim):
+    """A small number keeps log away from −inf, and it changes the answer: at (0, 1000) the first entry is −1000."""
+    return torch.log(torch.softmax(z, dim) + 1e-12)
+
+
+@stable_log_softmax.mistake("global-max")
+def one_maximum_for_all(z, dim):
+    """You took one largest logit away from the whole tensor. A row far below it underflows: each needs its own, amax "
+    "along dim."""
+    z = z - z.max()
+    return z - z.exp().sum(dim, keepdim=True).log()
+
+
+@stable_log_softmax.mistake("max-lost")
+def maximum_not_put_back(z, dim):
+    """Inside the logarithm you used z − max, outside z itself. The maximum has to be taken away in both places."""
+    return z - (z - z.amax(dim, keepdim=True)).exp().sum(dim, keepdim=True).log()
 
 
 @stable_log_softmax.mistake("only-shifted")
@@ -423,6 +491,18 @@ def backward_of_softmax(g, z, dim):
     return p * (g - (g * p).sum(dim, keepdim=True))
 
 
+@log_softmax_vjp.mistake("g-minus-p")
+def p_without_the_sum(g, z, dim):
+    """You took p away once. What is taken away is p times the *sum* of g: every output subtracts log Σ exp(z)."""
+    return g - torch.softmax(z, dim)
+
+
+@log_softmax_vjp.mistake("sum-of-all")
+def one_sum_for_all(g, z, dim):
+    """You added g up over the whole tensor. Each softmax has its own sum, along dim."""
+    return g - torch.softmax(z, dim) * g.sum()
+
+
 @log_softmax_vjp.mistake("no-sum")
 def entry_by_entry(g, z, dim):
     """You multiplied entry by entry, g·(1 − p). Every output subtracts the same log Σ exp(z), so each logit hears from *all* g:
@@ -455,6 +535,10 @@ def safe_xlogx(ask):
         ask(Leaf(x)).equals(x * np.log(x), "x·log x").gradient_equals(slope * weights((5,)), meaning="the gradient")
     with ask.part("0 at 0"):
         ask(np.array([0.0, 1.7, 0.0])).equals(np.array([0.0, 1.7 * np.log(1.7), 0.0]), "x·log x")
+    with ask.part("value and gradient for small x"):
+        x = np.array([1e-3, 1e-8, 0.02])
+        answer = ask(Leaf(x)).equals(x * np.log(x), "x·log x", Tolerance(rtol=1e-4, scale=1e-12))
+        answer.gradient_equals((np.log(x) + 1) * weights((3,)), meaning="the gradient")
     with ask.part("a finite gradient at 0", 2):
         x = np.array([0.0, 0.6, 2.3, 0.0])
         _finite_at_zero(ask(Leaf(x)), x)
@@ -489,6 +573,13 @@ def shifted_logarithm(x):
     return x * torch.log(x + 1e-3)
 
 
+@safe_xlogx.mistake("cut-off")
+def cut_off_below(x):
+    """Right for larger x. For small x you answer 0, or the logarithm of something larger: x·log x must be right for "
+    "every x > 0."""
+    return torch.where(x > 0.1, x * torch.log(x.clamp(min=0.1)), torch.zeros_like(x))
+
+
 @safe_xlogx.mistake("B7")
 def history_lost(x):
     """The values are right, but no way leads back to x: your result was made of plain numbers."""
@@ -518,7 +609,7 @@ def sensitivity(ask):
                 ask(recipe, x, cls).equals(
                     _sensitivities(recipe, x, cls), ("the gradient of the probability", "the gradient of the logit")
                 )
-    with ask.part("x stays as it was"):
+    with ask.part("right once more, and x stays as it was"):
         recipe, x = classifier(ask.rng, 3, 5, 4), point(ask.rng, 3)
         ask(recipe, x, 1).equals(_sensitivities(recipe, x, 1), "the gradient").leaves_inputs_alone()
 
@@ -598,6 +689,14 @@ def log_probability(model, x, cls):
     return _walk(torch.log_softmax(z, 0)[cls], leaf, retain_graph=True), _walk(z[cls], leaf)
 
 
+@sensitivity.mistake("sigmoid")
+def sigmoid_of_one_logit(model, x, cls):
+    """You squeezed one logit through a sigmoid. With several classes the probability comes from softmax over all logits."""
+    leaf = _leaf(x)
+    z = model(leaf)
+    return _walk(torch.sigmoid(z[cls]), leaf, retain_graph=True), _walk(z[cls], leaf)
+
+
 @sensitivity.mistake("winner")
 def winning_class(model, x, cls):
     """You took the class that wins, whatever cls says."""
@@ -671,7 +770,7 @@ def fgsm(ask):
         for rows, eps in ((4, 0.05), (5, 0.02)):
             recipe, x, y = _attacked(ask.rng, rows)
             _attack_works(ask(recipe, x, y, eps), recipe, x, y, eps)
-    with ask.part("x stays as it was"):
+    with ask.part("it works once more, and x stays as it was"):
         recipe, x, y = _attacked(ask.rng, 3)
         answer = ask(recipe, x, y, 0.05)
         _attack_works(answer, recipe, x, y, 0.05)
@@ -684,7 +783,8 @@ def _attacked(rng, rows):
         recipe = classifier(rng, 3, 5, 4)
         x = np.array([point(rng, 3) for _ in range(rows)])
         y = np.array([rng.randrange(4) for _ in range(rows)])
-        if np.abs(_loss_gradient(recipe, x, y)).min() > 1e-3 / rows:
+        misread = (model_of(recipe, x).argmax(1) != y).any()
+        if misread and np.abs(_loss_gradient(recipe, x, y)).min() > 1e-3 / rows:
             return recipe, x, y
 
 
@@ -725,11 +825,12 @@ def _attack_works(answer, recipe, x, y, eps):
         return
     before, after = _losses(recipe, x, y), _losses(recipe, x + step, y)
     best = _losses(recipe, x + eps * np.sign(_loss_gradient(recipe, x, y)), y)
-    answer.holds((after > before).all(), "a loss that grows for every example",
-                 f"the loss of {int((after <= before).sum())} of {len(y)} does not", layer=Layer.VALUE)  # fmt: skip
+    shrinks = int((after <= before).sum())
+    answer.holds(not shrinks, "a loss that grows for every example",
+                 f"the loss does not grow for {shrinks} of {len(y)} examples", layer=Layer.VALUE)  # fmt: skip
     share = float(((after - before) / (best - before)).min())
-    answer.holds(share > 1 - 1e-3, "the largest growth that eps allows, a full step of eps in every input",
-                 f"some example gets {show(share)} of it", layer=Layer.VALUE)  # fmt: skip
+    answer.holds(share > 1 - 1e-3, "a full step of eps in every input, uphill",
+                 f"the loss of some example grows by only {show(share)} of what eps allows", layer=Layer.VALUE)  # fmt: skip
 
 
 def _fgsm(model, x, y, eps, direction):
@@ -775,6 +876,18 @@ def the_step_alone(model, x, y, eps):
     return _fgsm(model, x, y, eps, torch.sign) - x
 
 
+@fgsm.mistake("clamped")
+def clamped_to_an_image(model, x, y, eps):
+    """You clipped the result to [0, 1]. These inputs are plain numbers, and the task says not to clip them."""
+    return _fgsm(model, x, y, eps, torch.sign).clamp(0, 1)
+
+
+@fgsm.mistake("own-prediction")
+def away_from_its_own_answer(model, x, y, eps):
+    """You raised the loss of the class that the model predicts. y says which class the loss is about."""
+    return _fgsm(model, x, model(x).argmax(1), eps, torch.sign)
+
+
 @fgsm.mistake("logit-up")
 def pushes_the_right_class(model, x, y, eps):
     """You raised the logit of the right class: that makes the model surer. Raise the loss."""
@@ -801,6 +914,9 @@ def fix_double_softmax(ask):
         X = np.array([[20.0, 0.0, 0.0], [0.0, 25.0, 0.0]])
         y = np.array([0, 1])
         ask(coded(identity, text="a model that returns its input"), X, y).equals(0.0, "the loss")
+    with ask.part("a finite loss for a model that is certain and wrong"):
+        X, y = np.array([[1000.0, 0.0, 0.0], [0.0, 1.0, 0.5]]), np.array([1, 2])
+        ask(coded(identity, text="a model that returns its input"), X, y).equals(_cross_entropy(X, y), "the loss")
     with ask.part("its gradient reaches the input", 1):
         recipe, X, y = _labelled(ask.rng, 4, 3, 4)
         ask(recipe, Leaf(X), y).gradient_equals(_loss_gradient(recipe, X, y), of=0, meaning="the gradient by X")
@@ -808,6 +924,10 @@ def fix_double_softmax(ask):
 
 def identity(x):
     return x
+
+
+def _cross_entropy(z, y):
+    return -_log_softmax(z, 1)[np.arange(len(y)), y].mean()
 
 
 def _labelled(rng, rows, inputs, classes):
@@ -851,3 +971,10 @@ def sum_in_place_of_mean(model, X, y):
 def plain_number(model, X, y):
     """The number is right and its history is gone: nothing can be trained with a detached loss."""
     return F.cross_entropy(model(X), y).detach()
+
+
+@fix_double_softmax.mistake("E6")
+def log_of_probabilities(model, X, y):
+    """Right for small logits. Where the model is certain and wrong, softmax rounds to 0 and log(0) makes the loss
+    infinite. Stay in the logarithm: cross_entropy on the logits, or log_softmax."""
+    return F.nll_loss(torch.log(torch.softmax(model(X), dim=1)), y)

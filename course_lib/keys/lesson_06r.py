@@ -37,33 +37,68 @@ def review_b_methods(ask):
     """Six words, for the situations A to F."""
     with ask.part("six situations", 3):
         answer = ask()
-        value = [str(one).strip().lower() for one in answer.value] if isinstance(answer.value, list | tuple) else []
+        value = _words(answer.value)
         shaped = len(value) == 6 and all(one in METHODS for one in value)
-        answer.holds(shaped, f"a list of six words out of: {', '.join(METHODS)}", layer=Layer.TYPE)
+        answer.holds(shaped, f"a list of six words, for A to F in this order, out of: {', '.join(METHODS)}", layer=Layer.TYPE)
         if shaped:
             wrong = [letter for letter, said in zip(RIGHT, value, strict=True) if said not in RIGHT[letter]]
-            answer.holds(not wrong, "the tool that fits each situation", f"{len(wrong)} of 6 do not fit", layer=Layer.VALUE)
+            answer.holds(not wrong, "the tool that fits each situation", f"yours do not fit {' and '.join(wrong)}",
+                         layer=Layer.VALUE)  # fmt: skip
 
 
-def _answers_but(**others):
-    return [others.get(letter, right[0]) for letter, right in RIGHT.items()]
+def _words(value):
+    """The six words, whether they came as a list or as a dict by letters, with or without module and brackets."""
+    value = [value[letter] for letter in RIGHT if letter in value] if isinstance(value, dict) else value
+    plain = [str(one).strip().lower().removesuffix("()") for one in value] if isinstance(value, list | tuple) else []
+    return [one.removeprefix("torch.func.").removeprefix("torch.") for one in plain]
 
 
-review_b_methods.wrong_value(
-    "D3", _answers_but(C="backward"),
-    "In C the rows touch each other, so one backward from the sum mixes them. The whole table keeps them apart: jacrev.",
+def _wrong_word(id, letter, said, sentence):
+    """Names the idea behind these words at a letter, if that is the first letter that is wrong."""
+
+    def recognise(transcript):
+        words = _words(transcript[0][2].value)
+        pairs = zip(RIGHT, words, strict=True) if len(words) == len(RIGHT) else ()
+        first = next(((at, word) for at, word in pairs if word not in RIGHT[at]), None)
+        return first is not None and first[0] == letter and first[1] in said
+
+    def answer():
+        return [said[0] if at == letter else right[0] for at, right in RIGHT.items()]
+
+    answer.__name__, answer.__doc__ = f"{letter}_{said[0]}", sentence
+    review_b_methods.mistake(id, fresh=True, recognise=recognise)(answer)
+
+
+_wrong_word(
+    "update", "A", ("autograd.grad", "jacrev", "vjp"),
+    "In A the gradients shall stand ready for an update, in .grad: that is what backward does.",
 )
-review_b_methods.wrong_value(
-    "D14", _answers_but(E="jacrev"),
-    "jacrev of the gradient builds all of the Hessian, a million times a million numbers. Along one direction two walks do: hvp.",
+_wrong_word(
+    "narrow-inputs", "B", ("jacrev", "backward", "vjp"),
+    "In B the inputs are the narrow side, 3 of them: 3 pushes forward give the whole table, jacfwd. Backward pays for "
+    "each of the 1000 "
+    "outputs.",
 )
-review_b_methods.wrong_value(
-    "wide-and-narrow", _answers_but(B="jacrev", C="jacfwd"),
-    "jacrev and jacfwd are swapped: forward costs a push for each input, backward a walk for each output.",
+_wrong_word(
+    "D3", "C", ("backward", "autograd.grad", "vjp"),
+    "In C the rows touch each other, so one walk back from the sum mixes them. The whole table keeps them apart: jacrev.",
 )
-review_b_methods.wrong_value(
-    "D4", _answers_but(D="vjp", F="jvp"),
-    "vjp and jvp are swapped: a vjp takes weights on the outputs, a jvp a direction of the inputs.",
+_wrong_word(
+    "narrow-outputs", "C", ("jacfwd",),
+    "In C there are 5 outputs and more inputs: walks back are cheaper than pushes forward, jacrev.",
+)
+_wrong_word(
+    "D4", "D", ("vjp", "autograd.grad", "backward"),
+    "In D you have a direction of the *inputs*: push it forward, jvp. A vjp takes weights on the outputs.",
+)
+_wrong_word(
+    "D14", "E", ("jacrev", "jacfwd"),
+    "In E a table of the gradient's slopes would be the whole Hessian, a million times a million numbers. Along one "
+    "direction two walks "
+    "do: hvp.",
+)
+_wrong_word(
+    "cut", "F", ("detach",), "detach cuts a way, and F asks for a gradient: weights on the outputs are pulled back by vjp.",
 )
 
 
@@ -318,6 +353,26 @@ def raised_without_shift(g, z):
     e = torch.exp(z)
     p = e / e.sum()
     return p * (g - (g * p).sum())
+
+
+@softmax_vjp.mistake("plain-sum")
+def sum_without_p(g, z):
+    """You took the plain sum of g away. The number that is taken away is Σ g·p, each g weighed with its p."""
+    return torch.softmax(z, 0) * (g - g.sum())
+
+
+@softmax_vjp.mistake("p-misplaced")
+def p_on_the_second_piece(g, z):
+    """p stands at the second piece only. Both pieces have it: p·g − p·(Σ g·p)."""
+    p = torch.softmax(z, 0)
+    return g - p * (g @ p)
+
+
+@softmax_vjp.mistake("sign")
+def signs_turned(g, z):
+    """Your signs are turned round: p·(g − Σ g·p)."""
+    p = torch.softmax(z, 0)
+    return p * (g @ p - g)
 
 
 @softmax_vjp.mistake("no-p")

@@ -12,7 +12,8 @@ QUESTIONS = {
     "06-recall-hessian": Question(
         "f(x) = x₀²·x₁ at (3, 5). What is the entry [0, 1] of its Hessian?",
         number(6.0, rtol=1e-6),
-        slips={9: "That is ∂f/∂x₁. Differentiate it once more, by x₀.", 10: "That is the entry [0, 0]."},
+        slips={9: "That is ∂f/∂x₁. Differentiate it once more, by x₀.", 10: "That is the entry [0, 0].",
+               30: "That is ∂f/∂x₀. Differentiate it once more, by x₁."},
         why="∂f/∂x₁ = x₀², and its slope by x₀ is 2·x₀.",
     ),
     "06-recall-rows": Question(
@@ -125,7 +126,7 @@ QUESTIONS = {
     "06-ties": Question(
         "z = (3, 3, 1), z.max().backward(). What is z.grad[0]?",
         number(0.5),
-        slips={1: "z.max(dim=0) says that; z.max() shares between equals."},
+        slips={1: "z.max(dim=0) says that; z.max() shares between equals.", 0: "Each of the two winners gets something."},
         why="Two winners, each gets half.",
     ),
     "06-weight-shape": Question(
@@ -180,6 +181,13 @@ QUESTIONS = {
         slips={0.2286: "Times the step, 0.1."},
         why="Slope times step, added over the inputs.",
     ),
+    "06-attack": Question(
+        "Every pixel of the test digits moves by 0.1, in the direction of the sign of the loss's gradient. Before, the "
+        "network was right nearly always. And now: more than half, or fewer than half?",
+        choice("fewer than half", "more than half"),
+        slips={"more than half": "For random signs, yes. These 64 small moves all push the same way."},
+        why="Small moves that all agree add up.",
+    ),
     "06-surer": Question(
         "A model gets surer and surer of a class. Which gradient dies away: that of the class's probability or of its logit?",
         choice("probability", "logit"),
@@ -188,8 +196,9 @@ QUESTIONS = {
     ),
     "06-saturated": Question(
         "float32, x = 20, torch.sigmoid(x) is walked back. What is x.grad?",
-        number(0.0),
-        slips={0.25: "That is at x = 0."},
+        number(0.0, rtol=0),
+        slips={0.25: "That is at x = 0.", **{nearly: "On paper. float32 has rounded σ(20) to exactly 1." for nearly in (
+            2e-9, 2.06e-9, 2.061e-9, 2.1e-9, 1e-9)}},
         why="σ(20) is exactly 1 in float32, so σ·(1 − σ) is exactly 0.",
     ),
     "06-ten": Question(
@@ -208,7 +217,7 @@ QUESTIONS = {
     "06-exit-2": Question(
         "p = (0.7, 0.3). What is ∂p₀/∂z₁?",
         number(-0.21, rtol=1e-3),
-        slips={0.21: "When z₁ rises, p₀ falls."},
+        slips={0.21: "When z₁ rises, p₀ falls.", 0: "p₀ depends on z₁ through the sum."},
         why="−p₀·p₁.",
     ),
     "06-exit-3": Question(

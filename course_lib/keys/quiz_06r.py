@@ -1,6 +1,6 @@
 """Review B, over lessons 01 to 06: predictions, recall and exit ticket."""
 
-from course_lib.questions import Question, choice, number, raises_or_shape, shape, true_false
+from course_lib.questions import Question, choice, number, shape, true_false
 
 QUESTIONS = {
     "06r-mix-1": Question(
@@ -10,10 +10,11 @@ QUESTIONS = {
         why="u is a direction of the inputs.",
     ),
     "06r-mix-2": Question(
-        "y = cumsum(x) for 3 entries, y.sum().backward(). What is x.grad[2]?",
-        number(1.0, rtol=1e-6),
-        slips={3: "That is x.grad[0]: it enters every output.", 2: "That is x.grad[1]."},
-        why="The last input enters the last output alone.",
+        "A central difference with step h has an error of 0.004. About what error has it with h/2?",
+        number(0.001, rtol=0.05),
+        slips={0.002: "That is a forward difference: its error goes with h. The central one goes with h².",
+               0.008: "A smaller step, a smaller error (until rounding takes over)."},
+        why="The error goes with h²: a quarter.",
     ),
     "06r-mix-3": Question(
         "x = 2, y = relu(x − 3)·5. What is dy/dx?",
@@ -28,10 +29,11 @@ QUESTIONS = {
         why="2·1·1 + (−1)·2·2.",
     ),
     "06r-mix-5": Question(
-        "torch.autograd.functional.jacobian(f, X) for X of shape (6, 2) and f(X) of shape (6,). What is its shape?",
-        raises_or_shape((6, 6, 2)),
-        slips={(6, 2): "It does not know that rows are independent."},
-        why="Every output by every input.",
+        "x = 3 (a tracked leaf), y = x·x, z = y·y.detach(), z.backward(). What is x.grad?",
+        number(54.0, rtol=1e-6),
+        slips={108: "That is for y·y. The detached factor counts as a constant.",
+               6: "That is dy/dx. The detached y is a factor of 9.", 9: "That is the factor; dy/dx = 6 is missing."},
+        why="9·2x = 54.",
     ),
     "06r-which": Question(
         "A loss of a million weights. You want its curvature along the last step. Which costs about two walks: hessian or hvp?",
@@ -40,8 +42,8 @@ QUESTIONS = {
         why="H·d is the gradient of the number gradient·d.",
     ),
     "06r-rows": Question(
-        "Each row's own gradient, rows coupled by batch-norm in training. Does one backward from the sum give "
-        "them? True or False",
+        "Each row gives a number, weighed with a softmax over the batch. Does one backward from the sum give each "
+        "row's own gradient? True or False",
         true_false(False),
         slips={True: "The sum mixes what each row does to the others into its gradient."},
         why="The sum trick needs rows that do not touch.",
@@ -53,10 +55,10 @@ QUESTIONS = {
         why="The sum of all probabilities cannot change.",
     ),
     "06r-exit-2": Question(
-        "Which of the two needs more memory for a function of 1000 inputs and 1 output: its gradient or its Hessian?",
-        choice("Hessian", "gradient"),
-        slips={"gradient": "1000 numbers against 1000 · 1000."},
-        why="1000 · 1000 numbers.",
+        "f turns 1000 numbers into 1000. How many walks back does vᵀJ need, for one v?",
+        number(1, rtol=1e-6),
+        slips={1000: "That is for the whole table."},
+        why="One walk: backward weighs all outputs at once.",
     ),
     "06r-exit-3": Question(
         "The loss has stopped at 0.31 for two classes, and every prediction is right. cross_entropy was given …? Logits or "

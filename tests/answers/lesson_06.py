@@ -60,8 +60,8 @@ def sign_written_out(g, x):
     return torch.where(x > 0, g, -g) * (x != 0)
 
 
-@bank.slip("relu_backward", "larger there")
-def double_gate(g, x):
+@bank.slip("relu_backward", "0.5 every time")
+def half_a_gate(g, x):
     return g * (torch.sign(x) + 1) * 0.25
 
 
@@ -232,7 +232,7 @@ def keepdim_with_a_wrong_axis(z, dim):
     return z - torch.logsumexp(z, dim + 1, keepdim=True)
 
 
-@bank.slip("stable_log_softmax", "smaller there")
+@bank.slip("stable_log_softmax", "keeps log away", named="eps")
 def clamped(z, dim):
     return torch.softmax(z, dim).clamp(min=1e-12).log()
 
@@ -478,6 +478,33 @@ def softmax_as_a_module(model, X, y):
     return torch.nn.CrossEntropyLoss()(torch.nn.Softmax(dim=1)(model(X)), y)
 
 
+@bank.slip("fix_double_softmax", "Stay in the logarithm", named="E6")
+def logarithm_of_softmax(model, X, y):
+    p = torch.softmax(model(X), 1)
+    return -torch.log(p[torch.arange(len(y)), y]).mean()
+
+
+@bank.slip("safe_xlogx", "smaller there")
+def small_number_inside(x):
+    return x * torch.log(x + 1e-6)
+
+
+@bank.slip("relu_backward", "negative gradients too", named="two-gates")
+def guided(g, x):
+    return g.clamp(min=0) * (x > 0)
+
+
+@bank.slip("relu_backward", "at index [0]")
+def threshold_off(g, x):
+    return g * (x > 0.2)
+
+
+@bank.slip("sigmoid_slope", "rounded to 1", named="E3")
+def other_side_first(z):
+    s = torch.sigmoid(-z)
+    return s * (1 - s)
+
+
 bank.hide("relu_backward", r"g \* \(x > 0\)")
 bank.hide("sigmoid_slope", r"sigmoid\(z\) \* ")
 bank.hide("softmax_jacobian", r"torch\.diag\(p\) - ")
@@ -562,6 +589,7 @@ def which_loss_is_larger():
     return "larger" if loss(1 / (1 + math.exp(-2))) > loss(2) else "smaller"
 
 
+bank.told = {"06-attack": "the lesson's own cell trains a network and attacks it"}
 bank.computed = {
     "06-recall-shape": lambda: tuple(jacrev(lambda x: x.reshape(2, 2).sum(1))(torch.ones(4)).shape),
     "06-recall-hessian": lambda: sympy.diff(A**2 * B, A, B).subs({A: 3, B: 5}),

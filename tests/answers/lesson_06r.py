@@ -16,6 +16,9 @@ bank.value("review_b_methods", ["backward", "jacfwd", "jacrev", "jvp", "hvp", "v
 bank.value("review_b_methods", ("Backward", "jacfwd", "jacrev ", "JVP", "hvp", "autograd.grad"))
 
 
+bank.value("review_b_methods", {"A": "backward()", "B": "torch.func.jacfwd", "C": "jacrev", "D": "jvp", "E": "hvp", "F": "vjp"})
+
+
 def leaf_at(x):
     return x.detach().clone().requires_grad_()
 
@@ -178,9 +181,13 @@ def softmax_of_the_sum():
     return float(sympy.diff(everything, z[0]).subs(at))
 
 
-def rows_of_a_mean_are_independent():
-    J = functional.jacobian(lambda X: ((X - X.mean(0)) ** 2).sum(1), torch.tensor([[0.7], [0.4], [-0.9]]))
+def rows_of_a_softmax_over_the_batch_are_independent():
+    J = functional.jacobian(lambda X: torch.softmax(X[:, 0], 0) * X[:, 0], torch.tensor([[0.7], [0.4], [-0.9]]))
     return bool((J[0, 1:] == 0).all())
+
+
+def error_of_a_central_difference(h):
+    return abs((math.exp(0.7 + h) - math.exp(0.7 - h)) / (2 * h) - math.exp(0.7))
 
 
 def which_shape(shape):
@@ -190,13 +197,13 @@ def which_shape(shape):
 
 bank.computed = {
     "06r-mix-1": lambda: which_shape(4),
-    "06r-mix-2": lambda: torch.func.grad(lambda x: torch.cumsum(x, 0).sum())(torch.tensor([0.7, -1.3, 0.4]))[2].item(),
+    "06r-mix-2": lambda: 0.004 * error_of_a_central_difference(0.01) / error_of_a_central_difference(0.02),
     "06r-mix-3": lambda: torch.func.grad(lambda x: 5 * torch.relu(x - 3))(torch.tensor(2.0)).item(),
     "06r-mix-4": lambda: np.array([1, 2]) @ np.array([[2, 0], [0, -1]]) @ np.array([1, 2]),
-    "06r-mix-5": lambda: tuple(functional.jacobian(lambda X: (X**2).sum(1), torch.ones(6, 2)).shape),
+    "06r-mix-5": lambda: torch.func.grad(lambda x: x * x * (x * x).detach())(torch.tensor(3.0)).item(),
     "06r-which": lambda: "hvp" if 2 * 10**6 < (10**6) ** 2 else "hessian",
-    "06r-rows": rows_of_a_mean_are_independent,
+    "06r-rows": rows_of_a_softmax_over_the_batch_are_independent,
     "06r-exit-1": softmax_of_the_sum,
-    "06r-exit-2": lambda: "Hessian" if torch.func.hessian(torch.prod)(torch.ones(3)).numel() > 3 else "gradient",
+    "06r-exit-2": lambda: len(vjp(torch.sin, torch.ones(1000))[1](torch.ones(1000))),
     "06r-exit-3": lambda: "probabilities" if abs(math.log(1 + 1 / math.e) - 0.31) < 0.005 else "logits",
 }
