@@ -17,6 +17,7 @@ from course_lib.theme import number, scientific
 RAISE = 0.1
 MOST = 0.0245  # by which p₁ can change when z₀ is raised by 0.1: at most 0.1 · ½ · ½, reached to 2 %
 DEAF = 0.01
+HALF = 0.5  # arrows stay in the picture at the lowest temperature, too
 
 
 def softmax_seesaw():
@@ -50,21 +51,20 @@ def softmax_seesaw():
         column = jacobian[:, j]
         draw["bars"].show(p)
         draw["arrows"].set_offsets(np.column_stack([np.arange(4), p]))
-        draw["arrows"].set_UVC(np.zeros(4), column)
+        draw["arrows"].set_UVC(np.zeros(4), HALF * column)
         for i in range(4):
             draw["p"][i].set_text(f"p{theme.index(i)} = {number(p[i], 2)}")
             draw["d"][i].set_text(("+" if column[i] > 1e-12 else "") + number(column[i], 2))
-            draw["d"][i].set_position((i + 0.12, min(p[i] + max(column[i], 0) / 2 + 0.02, 1.08)))
+            draw["d"][i].set_position((i + 0.12, min(p[i] + max(HALF * column[i], 0) / 2 + 0.02, 1.08)))
         off = np.abs(p - softmax(z, temperature)).max()
         sums = max(np.abs(jacobian.sum(0)).max(), np.abs(jacobian.sum(1)).max())
         draw["note"].set_text(
-            f"rows and columns of J sum to {number(sums)}; adding c = {number(c)} changes p by {number(off)}"
+            f"largest entry of J {number(np.abs(jacobian).max())}; its rows and columns sum to {number(sums)}; "
+            f"adding c = {number(c)} changes p by {number(off)}"
         )
-        change = raised(z, temperature)
-        return (
-            f"p = {vector_text(p)}; ∂p/∂{turn} = {vector_text(column)}, together {number(column.sum())}. "
-            f"Raising z₀ by 0.1 changes p₁ by {number(change)}."
-        )
+        change = number(raised(z, temperature))
+        told = "Say first whether p₁ rises or falls" if predict == "?" else f"Raising z₀ by 0.1 changes p₁ by {change}"
+        return f"p = {vector_text(p)}; ∂p/∂{turn} = {vector_text(column)}, together {number(column.sum())}. {told}."
 
     def strongest(values):
         if values["predict"] == "?":
@@ -88,8 +88,8 @@ def softmax_seesaw():
         **{f"z{i}": Slider(-4, 4, 1 / 8, value, names[i]) for i, value in enumerate((1, 0.5, -0.5, -1))},
         temperature=Slider(0.25, 4, 0.25, 1, "temperature"),
         c=Slider(-4, 4, 0.5, 0, "add c to all"),
-        turn=Choice(tuple(names), names[0], "turn"),
-        predict=Choice(("?", "rises", "falls"), "?", "z₀ + 0.1: p₁"),
+        turn=Choice(tuple(names), names[2], "arrows for"),
+        predict=Choice(("?", "rises", "falls"), "?", "z₀ + 0.1, and p₁"),
     )
 
 
@@ -102,7 +102,7 @@ def _seesaw_artists(ax):
         look = {"color": theme.DERIVATIVE["color"], "fontsize": 9}
         draw["d"] = [ax.text(i, 0, "", ha="left", va="bottom", **look) for i in range(4)]
         draw["note"] = ax.text(0.5, -0.16, "", transform=ax.transAxes, ha="center", va="top", fontsize=9)
-        ax.plot([], [], label="what turning one logit by 1 would do: ∂p/∂z", color=theme.DERIVATIVE["color"],
+        ax.plot([], [], label="∂p/∂z of one logit, half as long", color=theme.DERIVATIVE["color"],
                 marker=r"$\uparrow$", markersize=11, linestyle="none")
     theme.legend_above(ax)
     draw["movers"] = [draw["bars"].artist, draw["arrows"], *draw["p"], *draw["d"], draw["note"]]

@@ -9,7 +9,7 @@ import torch
 from matplotlib.quiver import Quiver
 
 from course_lib import theme
-from course_lib.explore_06 import depth_dial, softmax_seesaw
+from course_lib.explore_06 import HALF, depth_dial, softmax_seesaw
 
 
 def numbers_after(text, start):
@@ -31,7 +31,7 @@ def test_bars_are_p_and_arrows_a_column_of_the_jacobian(temperature, turn):
     bars = explorer.scene.figure.axes[0].collections[0]
     assert [path.vertices[:, 1].max() for path in bars.get_paths()] == pytest.approx(p.tolist())
     quiver = next(mover for mover in explorer.scene.movers if isinstance(mover, Quiver))
-    assert quiver.V == pytest.approx(column) and not np.any(quiver.U)
+    assert quiver.V == pytest.approx(HALF * column) and not np.any(quiver.U)
     assert numbers_after(explorer.text, f"∂p/∂z{theme.index(turn)} = (") == pytest.approx(column, abs=5e-3, rel=5e-3)
     assert ", together 0. " in explorer.text
 
@@ -41,11 +41,25 @@ def test_adding_a_constant_changes_nothing():
     before = explorer.text
     assert explorer.set(c=2.5).text == before
     note = explorer.scene.figure.axes[0].texts[-1].get_text()
-    assert note == "rows and columns of J sum to 0; adding c = 2.5 changes p by 0"
+    assert note == "largest entry of J 0.25; its rows and columns sum to 0; adding c = 2.5 changes p by 0"
+
+
+def test_the_change_is_told_only_after_its_sign_was_said():
+    explorer = softmax_seesaw()
+    assert "Say first" in explorer.text and "Raising" not in explorer.text
+    assert "Raising" in explorer.set(predict="rises").text
+
+
+def test_arrows_stay_in_the_picture_at_the_lowest_temperature():
+    explorer = softmax_seesaw().set(z0=1, z1=1, z2=-4, z3=-4, temperature=0.25, turn="z₀")
+    quiver = next(mover for mover in explorer.scene.movers if isinstance(mover, Quiver))
+    low, high = explorer.scene.figure.axes[0].get_ylim()
+    ends = quiver.get_offsets()[:, 1] + quiver.V
+    assert low <= ends.min() and ends.max() <= high
 
 
 def test_the_change_named_is_the_one_that_happens():
-    explorer = softmax_seesaw()
+    explorer = softmax_seesaw().set(predict="falls")
     before = numbers_after(explorer.text, "p = (")[1]
     claimed = float(explorer.text.rpartition("by ")[2].rstrip(".").replace("−", "-"))
     after = numbers_after(explorer.set(z0=1.125).text, "p = (")[1]  # 0.125 instead of 0.1
@@ -64,7 +78,7 @@ def test_the_strongest_change_needs_two_equal_winners_and_the_sign_first():
 
 def test_the_threshold_is_just_below_what_is_possible():
     best = 0.5 - 1 / (1 + math.exp(0.1))  # two classes, from equal
-    explorer = softmax_seesaw().set(z0=4, z1=4, z2=-4, z3=-4)
+    explorer = softmax_seesaw().set(z0=4, z1=4, z2=-4, z3=-4, predict="falls")
     claimed = -float(explorer.text.rpartition("by ")[2].rstrip(".").replace("−", "-"))
     assert 0.0245 < claimed <= best + 1e-4
 
