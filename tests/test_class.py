@@ -22,7 +22,7 @@ def graded(tmp_path_factory):
     students = classroom.build(folder / "submissions")
     command = [sys.executable, "-m", "course_lib", "grade", "submissions", "--out", "grades", "--min-tier", "none"]
     ended = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=600
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=1500
     )
     assert ended.returncode == 1, ended.stdout + ended.stderr  # 1: some need attention
     rows = defaultdict(dict)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -309,3 +310,12 @@ def test_what_a_function_prints_at_the_first_input_is_shown_and_escaped():
     shown = selfcheck.check(twice, remember=False)
     assert "printed at the first input:\n<b>x</b> has 5 entries" in repr(shown)
     assert "&lt;b&gt;x&lt;/b&gt; has 5 entries" in shown._repr_html_() and "<b>x" not in shown._repr_html_()
+
+
+def test_an_answer_that_only_waits_gets_more_time_and_not_for_ever(monkeypatch):
+    """As on a busy machine: its own computing counts, and a multiple of that on the clock."""
+    monkeypatch.setattr(selfcheck, "WAITING", 4)
+    with selfcheck.stopped_after(0.1):
+        time.sleep(0.25)
+    with pytest.raises(selfcheck.TooLong), selfcheck.stopped_after(0.1):
+        time.sleep(5)
