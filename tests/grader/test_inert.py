@@ -44,3 +44,18 @@ print(f(2))
 """)
         == "4\n"
     )
+
+
+def test_a_watched_loop_runs_all_its_steps():
+    """An answer may train with it, so its loop must not be empty here."""
+    assert (
+        run_inert("""
+from course_lib import live_training
+training, total = live_training(4), 0
+for step in training:
+    training.record(loss=step)
+    total += step
+print(total, training.curves)
+""")
+        == "6 <does nothing while grading>\n"
+    )
