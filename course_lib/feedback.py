@@ -56,6 +56,10 @@ ERRORS = (
     ("KeyError", "the dict has no entry under this key: print its keys, and mind their spelling"),
     ("is not defined", "this name does not exist where the code runs: check the spelling, or run the cell that makes it"),
     ("unexpected keyword argument 'require_grad'", "the flag is called requires_grad"),
+    ("unexpected keyword argument", "it was called with an argument that it does not have: keep the names that were given"),
+    ("0D or 1D target tensor expected", "class numbers stand in one axis, shape (N,): .squeeze(1) takes the other away"),
+    ("expected target dtype to be Long", "class numbers are whole numbers: .long()"),
+    ("can't optimize a non-leaf Tensor", "an optimiser wants the parameters themselves, not what was computed from them"),
     ("object is not callable", "brackets call a function, and this is none: .grad, .shape and .dtype take no brackets"),
     ("positional argument", "the function was called with another number of arguments than it takes"),
     ("maximum recursion depth", "the function calls itself without an end, or more than a thousand calls deep"),
@@ -142,7 +146,7 @@ def next_step(verdict, exercise):
         return f"Repair that line and run the cell again; section {exercise.section} is about this."
     if verdict.sentence:
         return f"Change that one thing and run the cell again; section {exercise.section} is about this."
-    if exercise.kind != "function":
+    if exercise.kind not in ("function", "class"):
         return "Compare what you wrote with what the question asks for, one entry after the other."
     return NEXT.get(verdict.problem.layer, "Read the docstring once more.")
 

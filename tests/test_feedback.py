@@ -8,6 +8,7 @@ from html import unescape
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from course_lib import feedback
 from course_lib.exercise import Exercise, all_exercises
@@ -107,6 +108,10 @@ PROVOKED = {
     "is invalid for input of size": lambda: torch.ones(5, 3).reshape(3),
     "must match the size of tensor": lambda: torch.ones(2) + torch.ones(3),
     "Boolean value of Tensor with more than one value": lambda: 1 if leaf() > 0 else 0,
+    "unexpected keyword argument": lambda: torch.optim.SGD([leaf()], rate=0.1),
+    "0D or 1D target tensor expected": lambda: cross_entropy(torch.ones(4, 3), torch.ones(4, 1).long()),
+    "expected target dtype to be Long": lambda: cross_entropy(torch.ones(4, 3), torch.ones(4)),
+    "can't optimize a non-leaf Tensor": lambda: torch.optim.SGD([leaf() * 2], lr=0.1),
     "'NoneType' object has no attribute 'zero_'": lambda: leaf().grad.zero_(),
     "object has no attribute 'backward'": lambda: leaf().sum().item().backward(),
     "'NoneType'": lambda: leaf() - 0.1 * leaf().grad,
