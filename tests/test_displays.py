@@ -120,3 +120,19 @@ def jacobian_of_softmax():
 def gradient_of_cross_entropy():
     hot = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
     close(torch.softmax(LOGITS, 0) - hot, grad(lambda z: F.cross_entropy(z[None], torch.tensor([2])))(LOGITS))
+
+
+@states("07", r"\frac{\partial L}{\partial w} = \frac{2}{N}")
+def gradient_of_the_line():
+    x, y = torch.linspace(-1, 2, 9, dtype=torch.float64), torch.linspace(0.4, -1.3, 9, dtype=torch.float64) ** 2
+    by_autograd = grad(lambda p: ((p[0] * x + p[1] - y) ** 2).mean())(POINT)
+    off = POINT[0] * x + POINT[1] - y
+    close(torch.stack([2 / 9 * (off * x).sum(), 2 / 9 * off.sum()]), by_autograd)
+
+
+@states("07", r"e_{t} = (1 - \mathrm{lr}\cdot\lambda)^{t}\, e_0")
+def errors_shrink_by_a_factor():
+    place, curvature, lr = POINT.clone(), torch.tensor([1.7, 0.4], dtype=torch.float64), 0.3
+    for _ in range(7):
+        place = place - lr * grad(lambda u: (curvature * u * u).sum() / 2)(place)
+    close(place, (1 - lr * curvature) ** 7 * POINT)

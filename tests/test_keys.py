@@ -45,6 +45,7 @@ def seeds(name):
 
 
 FUNCTIONS = of_banks(name for name, exercise in EXERCISES.items() if exercise.kind == "function")
+CLASSES = of_banks(name for name, exercise in EXERCISES.items() if exercise.kind == "class")
 
 
 def first_right_answer(name):
@@ -107,7 +108,7 @@ def test_a_right_answer_off_by_a_thousandth_does_not_pass(name):
         assert not judge(EXERCISES[name], LocalSource(lambda *args: scaled(right(*args), 1.001))).passed
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
 def test_a_function_is_answered_honestly_in_at_least_three_styles(name):
     assert [param.values[0] for param in HONEST].count(name) >= 3
 

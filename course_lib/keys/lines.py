@@ -3,18 +3,20 @@
 import torch
 
 
-def run_lines(lines, labels):
+def run_lines(lines, labels, *, before=None, rounds=1):
     """(printed, problem): the objects that the lines print, and what goes wrong in words, or None.
 
-    lines: label -> one line of our own code; labels: the order to run them in.
+    lines: label -> one line of our own code; labels: the order to run them in, `rounds` times over; before: names that
+    exist when the first line runs.
     """
     printed = []
-    names = {"torch": torch, "print": printed.append}
-    for position, label in enumerate(labels, start=1):
-        line = lines[str(label)]
-        try:
-            with torch.enable_grad():  # whatever the notebook has switched off
-                exec(line, names)
-        except Exception as error:
-            return printed, f"line {position} of your order, `{line}`, stops with {type(error).__name__}: {error}"
+    names = {"torch": torch, "print": printed.append, **(before or {})}
+    for _ in range(rounds):
+        for position, label in enumerate(labels, start=1):
+            line = lines[str(label)]
+            try:
+                with torch.enable_grad():  # whatever the notebook has switched off
+                    exec(line, names)
+            except Exception as error:
+                return printed, f"line {position} of your order, `{line}`, stops with {type(error).__name__}: {error}"
     return printed, None
