@@ -11,6 +11,7 @@ import sympy
 import torch
 
 from course_lib import theme
+from course_lib.arguments import range_of
 from course_lib.controls import Choice, LogSlider, Slider
 from course_lib.formula import Formula, as_function, x
 from course_lib.live import Explorer, Scene, Task
@@ -145,7 +146,7 @@ def _step(h):
 def derivative_detective(f=None, over=(-4, 4)):
     """Sketch f′ by its heights at five x; the true f′ appears when signs and zeros agree. Default f: x/2 + sin(x)."""
     f = Formula(x / 2 + sympy.sin(x)) if f is None else f
-    grid = np.linspace(float(over[0]), float(over[1]), 400)
+    grid = np.linspace(*range_of(over), 400)
     slopes = derivatives(f, grid, 1)[1].numpy()
     places = five_places(f, grid, slopes)
     true = derivatives(f, places, 1)[1].numpy()

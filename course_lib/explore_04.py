@@ -31,7 +31,7 @@ def cotangent_mixer(f=None, x=None, hidden=False):
     backward.
     """
     x = point_of((1.3, -0.7) if x is None else x)
-    riddles = {"yours": Map(f).jacobian(x)[1]} if f is not None else {"J": Map(three_outputs).jacobian(x)[1]}
+    riddles = {"yours": Map(f).finite_jacobian(x)[1]} if f is not None else {"J": Map(three_outputs).jacobian(x)[1]}
     if hidden and f is None:
         riddles = {name: _riddle(name, columns=len(x)) for name in PUZZLES}
     rows, columns = next(iter(riddles.values())).shape
@@ -224,7 +224,7 @@ def sum_trick_lie_detector(f=None):
     With f, a function from shape (4,) to shape (4,), it is one more case, called yours.
     """
     layers = dict(LAYERS) if f is None else {**LAYERS, "yours": f}
-    jacobians = {name: Map(layer).jacobian(AT)[1] for name, layer in layers.items()}
+    jacobians = {name: Map(layer).finite_jacobian(AT)[1] for name, layer in layers.items()}
     n = len(AT)
     if jacobians.get("yours", np.eye(n)).shape != (n, n):
         raise ValueError(f"f must return {n} numbers for {n} numbers, got {len(jacobians['yours'])}.")

@@ -154,7 +154,7 @@ def ribbon_view(f=None):
     shown = {picture: Map(OPERATIONS[name]) for picture, name in PICTURES.items()}
     if f is not None:
         shown["yours"] = Map(f)
-    outputs = {picture: len(function.jacobian(X)[0]) for picture, function in shown.items()}
+    outputs = {picture: len(function.finite_jacobian(X)[0]) for picture, function in shown.items()}
     if max(outputs.values()) > 8:
         raise ValueError(f"a picture has room for 8 outputs, f has {outputs['yours']}.")
     largest = {

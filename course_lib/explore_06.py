@@ -184,7 +184,7 @@ def depth_dial(activation=None):
 def _explain(norms):
     """Refuse an activation that cannot be used, with one sentence."""
     try:
-        found = norms(1, 1.0, "yours")
+        found = norms(2, 1.0, "yours")
     except Exception as error:
         raise TypeError(
             f"activation must be an elementwise torch function such as torch.tanh; it raised {type(error).__name__}: "

@@ -68,7 +68,7 @@ def upstream_dial(function=None):
     functions = dict(FUNCTIONS)
     if function is not None:
         functions["yours"] = (getattr(function, "__name__", "yours"), _as_callable(function))
-        _answer(functions["yours"][1], 0.75, 1.0)  # explains in one sentence what cannot be turned
+        _explain(functions["yours"][1])
     made = theme.figure(width=6.6, height=3.9, left=0.75)
     top = _top(functions)
     draw = _dial_artists(made.axes[0], top)
@@ -110,6 +110,19 @@ def _as_callable(function):
     if callable(function) and not isinstance(function, type):
         return function
     raise TypeError(f"expected a torch.autograd.Function or its .apply, got {type(function).__name__}.")
+
+
+def _explain(run):
+    """Refuse a Function that cannot be turned, with one sentence."""
+    try:
+        answer = _answer(run, 0.75, 1.0)
+    except TypeError:
+        raise
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0][:100].rstrip(".")
+        raise ValueError(f"the Function raised {type(error).__name__}: {first}.") from error
+    if np.isnan(answer):
+        raise ValueError("the Function gives x no gradient at x = 0.75, or none that is a number.")
 
 
 def _answer(run, x, g):

@@ -169,6 +169,13 @@ class Map:
         full[~np.isfinite(y)] = np.nan  # log has a slope formula also where it has no value
         return y, full
 
+    def finite_jacobian(self, x):
+        """The same; ValueError with one sentence where no derivative is a finite number."""
+        y, full = self.jacobian(x)
+        if full.size and not np.isfinite(full).any():
+            raise ValueError(f"f has no finite derivative at x = {vector_text(x)}: choose another point.")
+        return y, full
+
 
 LOST = (
     "f leaves torch, so autograd cannot follow it: use torch.sin instead of math.sin, and no .item(), .detach() or "

@@ -151,6 +151,7 @@ def plot_step_error(f, at, dtypes=(torch.float32, torch.float64), ax=None):
     the same on every machine, rounding itself is not.
     """
     place = number_of(at, "at")
+    _finite_at(f, place)
     dtypes = dtypes_of(dtypes)
     name = label_of(f)
     ax = axes_for(ax, height=4, left=0.8, top=0.62)
@@ -191,7 +192,7 @@ def plot_remainder(f, at, ax=None):
     """|f(a + dx) − f(a) − f′(a)·dx|, what the tangent leaves over, against dx, log-log, with a line of slope 2."""
     place, name = number_of(at, "at"), label_of(f)
     steps = 10.0 ** np.arange(-4, 0.01, 0.125)
-    height, slope = derivatives(f, [place], 1)[:, 0].tolist()
+    height, slope = _finite_at(f, place)
     left = np.abs(derivatives(f, place + steps, 0)[0].numpy() - height - slope * steps)
     noise = 8 * np.finfo(float).eps * (abs(height) + np.abs(slope * steps))
     ax = axes_for(ax, left=0.8)
@@ -225,6 +226,14 @@ def label_of(f):
         name = getattr(f, "__name__", "f")
         text = "f" if name in ("f", "<lambda>") else f"f = {name}"
     return text if len(text) <= LONGEST_LABEL else "f"
+
+
+def _finite_at(f, place):
+    """Height and slope at one place; ValueError where they are no finite numbers."""
+    height, slope = derivatives(f, [place], 1)[:, 0].tolist()
+    if not (math.isfinite(height) and math.isfinite(slope)):
+        raise ValueError(f"f has no finite height and slope at x = {number(place)}: choose another point.")
+    return height, slope
 
 
 def _curves(f, over, order, needed=None):

@@ -27,7 +27,7 @@ def plot_jacobian(f, x, v=None, ax=None):
     y.backward(gradient=v).
     """
     function, x = Map(f), point_of(x)
-    _, jacobian = function.jacobian(x)
+    _, jacobian = function.finite_jacobian(x)
     rows, columns = _few_enough(jacobian)
     weights = None if v is None else _weights(v, rows)
     if ax is None:
@@ -61,7 +61,7 @@ def plot_jacobian(f, x, v=None, ax=None):
 def plot_ribbons(f, x, ax=None):
     """A ribbon from input j, above, to output i, below, as thick as |∂yᵢ/∂xⱼ|; dashed where it is negative."""
     function, x = Map(f), point_of(x)
-    y, jacobian = function.jacobian(x)
+    y, jacobian = function.finite_jacobian(x)
     _few_enough(jacobian)
     if ax is None:
         ax = theme.figure(width=6, height=2.9).axes[0]
@@ -86,6 +86,7 @@ def plot_map(f, at, size=0.5, shape="square"):
     if size <= 0:
         raise ValueError("size must be above 0.")
     y, jacobian = plane_jacobian(function, point)
+    function.finite_jacobian(point)
     outline, cross = outline_of(shape)
     true = function.values(point + size * outline)
     made = theme.figure(1, 2, width=8.4, height=4, left=0.55, gap=0.28, top=0.62)

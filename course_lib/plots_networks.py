@@ -97,7 +97,12 @@ def plot_losses(curves, ax=None):
 
 def plot_gradient_flow(norms, ax=None):
     """The norm of each layer's gradient on a log scale, first layer on top; norms: a list, or a dict by names."""
-    named = norms if isinstance(norms, dict) else {f"layer {i}": norm for i, norm in enumerate(norms, 1)}
+    try:
+        named = norms if isinstance(norms, dict) else {f"layer {i}": norm for i, norm in enumerate(norms, 1)}
+    except TypeError:
+        raise TypeError(
+            f"norms must be a list of numbers, or a dict from names to numbers, got {str(norms)[:40]!r}."
+        ) from None
     sizes = {str(name): number_of(0 if norm is None else norm, f"the norm of {name}") for name, norm in named.items()}
     if not sizes or min(sizes.values()) < 0:
         raise ValueError("norms must hold at least one norm, and a norm is never below 0.")
