@@ -21,34 +21,43 @@ ON_DARK = {theme.FUNCTION["color"]: "#4aa8e0", theme.DERIVATIVE["color"]: "#f07a
 
 NAMES = """
 const box = this.closest('.EXPLORER')
+const set = (node, pairs) => {
+  for (const [key, value] of Object.entries(pairs)) if (node && node.getAttribute(key) !== value) node.setAttribute(key, value)
+}
+const name = control => {
+  const label = control.querySelector('.widget-label')?.textContent.trim()
+  const readout = control.querySelector('.widget-readout')
+  if (readout) set(control.querySelector('[role=slider]'), {'aria-label': label, 'aria-valuetext': readout.textContent})
+  if (readout?.isContentEditable) set(readout, {role: 'textbox', 'aria-label': label + ', typed'})
+  const buttons = [...control.querySelectorAll('button')]
+  if (control.matches('.widget-toggle-buttons')) {
+    set(control, {role: 'group', 'aria-label': label})
+    for (const one of buttons) set(one, {'aria-pressed': String(one.classList.contains('mod-active'))})
+  }
+  if (control.matches('.widget-play')) {
+    const played = control.previousElementSibling?.querySelector('.widget-label')?.textContent.trim()
+    const words = [(control.querySelector('.fa-pause') ? 'pause ' : 'play ') + played, played + ' back to the start']
+    buttons.slice(0, 2).forEach((button, i) => set(button, {'aria-label': words[i], title: words[i]}))
+  }
+}
+const start = () => {
+  const row = box.querySelector('.CONTROLS'), said = box.querySelector('.SENTENCE')
+  if (!row || !said) return  // they are still on their way
+  box.courseNames.disconnect()
+  const follow = changes => {
+    const busy = row.querySelector('.fa-pause, button:enabled[title^="stop after"]')  // nobody can listen so fast
+    set(said, {role: 'status', 'aria-live': busy ? 'off' : 'polite', 'aria-atomic': 'true'})
+    for (const control of row.children) if (changes.some(({target}) => target === row || control.contains(target))) name(control)
+  }
+  // Only the controls are watched: what they move is much more, and should not wait for this.
+  new MutationObserver(follow).observe(
+    row, {childList: true, subtree: true, attributeFilter: ['class', 'disabled', 'aria-valuetext']})
+  follow([...row.children].map(target => ({target})))
+}
 if (box && !box.courseNames) {
-  const set = (node, pairs) => {
-    for (const [key, value] of Object.entries(pairs)) if (node && node.getAttribute(key) !== value) node.setAttribute(key, value)
-  }
-  const name = () => {
-    const busy = box.querySelector('.fa-pause, button:enabled[title^="stop after"]')  // nobody can listen so fast
-    set(box.querySelector('.SENTENCE'), {role: 'status', 'aria-live': busy ? 'off' : 'polite', 'aria-atomic': 'true'})
-    for (const control of box.querySelectorAll('.CONTROLS > *')) {
-      const label = control.querySelector('.widget-label')?.textContent.trim()
-      const readout = control.querySelector('.widget-readout')
-      if (readout) set(control.querySelector('[role=slider]'), {'aria-label': label, 'aria-valuetext': readout.textContent})
-      if (readout?.isContentEditable) set(readout, {role: 'textbox', 'aria-label': label + ', typed'})
-      const buttons = [...control.querySelectorAll('button')]
-      if (control.matches('.widget-toggle-buttons')) {
-        set(control, {role: 'group', 'aria-label': label})
-        for (const one of buttons) set(one, {'aria-pressed': String(one.classList.contains('mod-active'))})
-      }
-      if (control.matches('.widget-play')) {
-        const played = control.previousElementSibling?.querySelector('.widget-label')?.textContent.trim()
-        const words = [(control.querySelector('.fa-pause') ? 'pause ' : 'play ') + played, played + ' back to the start']
-        buttons.slice(0, 2).forEach((button, i) => set(button, {'aria-label': words[i], title: words[i]}))
-      }
-    }
-  }
-  box.courseNames = new MutationObserver(name)
-  const seen = {childList: true, subtree: true, attributeFilter: ['class', 'disabled', 'aria-valuetext']}
-  box.courseNames.observe(box, seen)
-  name()
+  box.courseNames = new MutationObserver(start)
+  box.courseNames.observe(box, {childList: true})
+  start()
 }
 """
 

@@ -28,10 +28,10 @@ class View:
             self.controls[key] = control.widget(labels[key], em, values[key])
             control.listen(self.controls[key], partial(self.moved, key), partial(explorer.press, key))
         row = list(self.controls.values())
+        self.running = False  # the player, as far as is known here
         if explorer.play:
             self.player = _player(explorer.controls[explorer.play], values[explorer.play])
-            self.player.observe(self.played, names="value")
-            self.player.observe(self.started_or_stopped, names="playing")
+            self.player.observe(self.played, names=["playing", "value"])
             row.insert(row.index(self.controls[explorer.play]) + 1, self.player)
         self.stage, self.sentence, self.tasks = Stage(explorer), ipywidgets.HTML(), ipywidgets.HTML()
         self.widget = whole(row, self.stage, self.sentence, [self.tasks] * bool(explorer.tasks))
@@ -45,13 +45,15 @@ class View:
                 self.sentence.value = sentence_html(str(error))
 
     def played(self, change):
-        self.moved(self.explorer.play, self.explorer.controls[self.explorer.play].stops[change["new"]])
-
-    def started_or_stopped(self, change):
-        """What is passed while it plays reaches no task; where it stops may."""
-        self.explorer.judging = not change["new"]
-        if self.explorer.judging:
-            self.explorer.set()
+        """It starts from where the control stands. What is passed while it runs reaches no task, where it stops may."""
+        key, stops = self.explorer.play, self.explorer.controls[self.explorer.play].stops
+        if self.player.playing and not self.running:
+            self.running, self.explorer.judging = True, False
+            at = self.explorer.controls[key].nearest(self.explorer.values[key])
+            self.player.value = at if at < len(stops) - 1 else 0
+        elif self.running or change["name"] == "value":  # its second button sets the value when it stands
+            self.running, self.explorer.judging = self.player.playing, not self.player.playing
+            self.moved(key, stops[self.player.value])
 
     def follow(self):
         """Bring the controls to the explorer's values, then paint."""
@@ -59,9 +61,6 @@ class View:
         try:
             for key, value in self.explorer.values.items():
                 self.explorer.controls[key].show(self.controls[key], value)
-            if self.explorer.play and not self.player.playing:  # it will go on from here
-                control = self.explorer.controls[self.explorer.play]
-                self.player.value = control.nearest(self.explorer.values[self.explorer.play])
         finally:
             self.following = False
         self.paint()

@@ -258,14 +258,24 @@ def playing():
                     x=Slider(-1, 3, 1, 0), h=LogSlider(1e-3, 1))
 
 
-def test_the_player_stands_behind_its_control_and_goes_on_from_where_that_stands():
+def test_the_player_stands_behind_its_control_and_starts_from_where_that_stands():
     explorer = playing()
-    slider, player, other = parts(explorer)[0].children
+    slider, player, _ = parts(explorer)[0].children
     assert isinstance(player, ipywidgets.Play) and not player.playing and (player.value, player.max) == (1, 4)
     slider.value = 2.0
-    assert player.value == 3
+    player.set_state({"playing": True, "value": 2})  # as the page does, which knows nothing of the slider
+    assert explorer.values["x"] == slider.value == 2 and player.value == 3
     player.value = 4
     assert explorer.values["x"] == slider.value == 3
+    player.set_state({"value": 0, "playing": False})  # its second button
+    assert explorer.values["x"] == slider.value == -1
+
+
+def test_at_the_last_stop_it_starts_anew():
+    explorer = playing().set(x=3)
+    player = parts(explorer)[0].children[1]
+    player.playing = True
+    assert explorer.values["x"] == -1
 
 
 def test_what_is_passed_while_it_plays_reaches_no_task_but_where_it_stops_does():
@@ -275,8 +285,6 @@ def test_what_is_passed_while_it_plays_reaches_no_task_but_where_it_stops_does()
     player.value = 2
     player.value = 3
     assert explorer.values["x"] == 2 and explorer.done == [False]
-    player.playing = False
-    player.playing = True
     player.value = 2
     player.playing = False
     assert explorer.done == [True]
