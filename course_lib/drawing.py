@@ -8,13 +8,12 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.patches import BoxStyle, PathPatch
 from matplotlib.path import Path
-from matplotlib.text import Text
 
 from course_lib import theme
 from course_lib.layout import arrange
+from course_lib.svg import Centred
 from course_lib.theme import INK
 from course_lib.walk import everything, known_after, product, sentence, summary, words
 
@@ -271,7 +270,7 @@ class Picture:
     """
 
     def __init__(self, ax, texts):
-        self.ax, self.fit = ax, 1.0
+        self.ax, self.fit, self._lines = ax, 1.0, {}
         quiet = {"facecolor": "none", "edgecolor": theme.GRID}
         looks = {
             "cut": {**quiet, "linewidth": 1.1, "linestyle": (0, (1, 2))},
@@ -288,7 +287,7 @@ class Picture:
         with theme.style():
             self.shapes = {key: ax.add_patch(PathPatch(_joined([]), capstyle="butt", **look))
                            for key, look in looks.items()}
-            self.texts = [ax.add_artist(_Words(0, 0, "", ha="center", va="center", size=SIZE)) for _ in range(texts)]
+            self.texts = [ax.add_artist(Centred(0, 0, "", ha="center", va="center", size=SIZE)) for _ in range(texts)]
 
     @property
     def movers(self):
@@ -324,6 +323,18 @@ class Picture:
         elif state:
             write(x, y - LINE, state, theme.GRID)
 
+    def _line(self, place, i, way, x, y, half_width, half_height):
+        """The pieces of an edge beside its label; while numbers change and their lengths do not, they are the same."""
+        key = id(place), i, way, half_width, half_height
+        if key not in self._lines:
+            if len(self._lines) > 1000:
+                self._lines.clear()
+            line, forward = place.curves[i].copy(), np.array(place.forward)
+            line[0 if way < 0 else -1] -= way * (HEAD - 1) * forward  # the line ends inside the head
+            pieces = _interrupted(line, x, y, half_width, half_height) if half_width else [line]
+            self._lines[key] = place, [Path(piece) for piece in pieces]  # a place that is kept keeps its id
+        return self._lines[key][1]
+
     def _edge(self, graph, i, edge, place, known, parts, write):
         curve, (x, y), forward = place.curves[i], place.spots[i], np.array(place.forward)
         flowing = known.direction if i in known.flowing else ""
@@ -332,11 +343,9 @@ class Picture:
         lines = text.count("\n") + 1
         room = max(len(line) for line in text.split("\n")) * LABEL_SIZE * LETTER / 2 + 2 if text else 0
         back = flowing == "backward"
-        line = curve.copy()
-        line[0 if back else -1] += (HEAD - 1) * (forward if back else -forward)  # the line ends inside the head
-        pieces = _interrupted(line, x, y, room, lines * LINE / 2 - 1) if text else [line]
+        pieces = self._line(place, i, -1 if back else 1, x, y, room, lines * LINE / 2 - 1 if text else 0)
         kind = flowing or ("cut" if edge.cut else "backward" if asked else "edges")
-        parts[kind] += [Path(piece) for piece in pieces]
+        parts[kind] += pieces
         heads = f"{flowing} heads" if flowing else "backward heads" if asked else "heads"
         parts[heads].append(_head(curve[0], forward) if back else _head(curve[-1], -forward))
         if text:
@@ -360,26 +369,6 @@ def _label(graph, i, edge, known, room):
         text = f"×{words(edge.local)}"
         return text if len(text) * LABEL_SIZE * LETTER <= room - 4 else ""
     return ""
-
-
-class _Words(Text):
-    """Centred text. In SVG the page centres it: measuring it here first would be most of what an event costs."""
-
-    def draw(self, renderer):
-        if not isinstance(renderer, RendererSVG):
-            return super().draw(renderer)
-        if not self.get_visible():
-            return None
-        size = self.get_fontsize()
-        lines = self.get_text().split("\n")
-        x, y = self.get_transform().transform(self.get_position())
-        gc = renderer.new_gc()
-        gc.set_foreground(self.get_color())
-        for i, line in enumerate(lines):
-            base = y + (len(lines) / 2 - 0.5 - i) * 1.25 * size - 0.36 * size
-            renderer.draw_text(gc, x, renderer.height - base, line, self.get_fontproperties(), 0, mtext=self)
-        gc.restore()
-        return None
 
 
 class _Writer:

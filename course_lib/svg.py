@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 
 import matplotlib
+from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from course_lib import theme
@@ -155,6 +156,23 @@ def _remembered(text, compute):
         return bounds, [(content, *line)], *box
 
     return layout
+
+
+class Centred(Text):
+    """Centred text. In SVG the page centres it: measuring it here first would be most of what an event costs."""
+
+    def draw(self, renderer):
+        if not hasattr(renderer, "writer"):  # no SVG
+            return super().draw(renderer)
+        if self.get_visible():
+            size, lines = self.get_fontsize(), self.get_text().split("\n")
+            look = f"font-size: {size:g}px; font-family: 'DejaVu Sans'; text-anchor: middle; "
+            look += f"fill: {to_hex(self.get_color())}"
+            x, y = self.get_transform().transform(self.get_position())
+            for i, line in enumerate(lines):
+                base = y + (len(lines) / 2 - 0.5 - i) * 1.25 * size - 0.36 * size
+                renderer.writer.element("text", line, style=look, x=f"{x:.2f}", y=f"{renderer.height - base:.2f}")
+        return None
 
 
 def saved_alone(figure, movers):

@@ -94,3 +94,16 @@ def test_the_panels_are_the_picture_cut_and_not_scaled():
     assert cut.count('role="img"') == 1 and cut.count("two points") == 1  # said once
     assert re.findall(r'<use href="#(.*?)"/>', cut) == ["key"] and cut.count('<g id="key">') == 1
     assert svg.panels(whole, [], "key") == whole
+
+
+def test_centred_text_stands_where_matplotlib_would_put_it():
+    figure = theme.figure()
+    ax = figure.axes[0]
+    words = ax.add_artist(svg.Centred(0.3, 0.6, "one\ntwo", ha="center", va="center", size=9, color=theme.TANGENT["color"]))
+    extent = words.get_window_extent()
+    drawn = svg.overlay(figure, [words])
+    (x, first), (same, second) = [tuple(map(float, at)) for at in re.findall(r'<text [^>]*x="([\d.]+)" y="([\d.]+)"', drawn)]
+    assert x == same == pytest.approx((extent.x0 + extent.x1) / 2, abs=0.6)
+    assert figure.bbox.height - second < extent.y1 and (first + second) / 2 == pytest.approx(
+        figure.bbox.height - (extent.y0 + extent.y1) / 2 + 0.36 * 9, abs=1.5)
+    assert "text-anchor: middle" in drawn and theme.TANGENT["color"].lower() in drawn
