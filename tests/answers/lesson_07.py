@@ -279,6 +279,8 @@ def as_torch_does(params, max_norm):
 @bank.slip("clip_norm", "something is None here")
 def the_idle_one_forgotten(params, max_norm):
     norm = sum((p.grad**2).sum() for p in params).sqrt()
+    for p in params:
+        p.grad *= min(1.0, max_norm / norm.item())
     return norm
 
 
@@ -370,6 +372,29 @@ class WithoutMomentum:
     def step(self): ...
 
     def zero_grad(self): ...
+
+
+@bank.slip("sgd_step", "makes a new tensor", named="F5")
+def rebound_and_none_forgotten(params, lr):
+    for w in params:
+        w = w - lr * w.grad
+
+
+@bank.slip("clip_norm", "cut every entry off", named="F11")
+def clamped_and_none_forgotten(params, max_norm):
+    norm = torch.cat([p.grad.flatten() for p in params]).norm()
+    for p in params:
+        p.grad.clamp_(-max_norm, max_norm)
+    return norm
+
+
+@bank.slip("HandMomentum", "running mean", named="damped")
+class DampedAndNoneForgotten(Velocities):
+    def step(self):
+        with torch.no_grad():
+            for i, p in enumerate(self.params):
+                self.velocities[i] = self.momentum * self.velocities[i] + (1 - self.momentum) * p.grad
+                p -= self.lr * self.velocities[i]
 
 
 @bank.slip("HandMomentum", "not a constant factor")
