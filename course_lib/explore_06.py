@@ -1,16 +1,18 @@
-"""Explorers of lesson 06, sensitivity: softmax_seesaw(), depth_dial(activation)."""
+"""Explorers of lesson 06, sensitivity: softmax_seesaw(f), depth_dial(activation)."""
 
+import itertools
 from functools import lru_cache
 
 import numpy as np
 import torch
+from matplotlib.ticker import MaxNLocator
 
 from course_lib import theme
 from course_lib.arguments import number_of
 from course_lib.cells import Bars, indexed
 from course_lib.controls import Choice, Slider
 from course_lib.live import Explorer, Scene, Task
-from course_lib.partials import vector_text
+from course_lib.partials import Map, vector_text
 from course_lib.plots_fields import arrows
 from course_lib.theme import number, scientific
 
@@ -20,33 +22,41 @@ DEAF = 0.01
 HALF = 0.5  # arrows stay in the picture at the lowest temperature, too
 
 
-def softmax_seesaw():
-    """Four logits on a seesaw: bars for p = softmax(z / T), arrows for ∂p/∂z of the logit being turned."""
+def softmax_seesaw(f=None):
+    """Four logits on a seesaw: bars for p = f(z / T), arrows for ∂p/∂z of the logit being turned.
+
+    f: a torch function of a tensor of shape (4,) that returns one of shape (4,). Default: softmax.
+    """
+    weigh = Map((lambda z: torch.softmax(z, 0)) if f is None else f)
+    low, high = (0, 1) if f is None else _range_of(weigh)
+    margin = 0.02 * (high - low)
     made = theme.figure(width=6.8, height=3.9, left=0.5)
     made.subplots_adjust(bottom=0.19)
-    draw = _seesaw_artists(made.axes[0])
+    draw = _seesaw_artists(made.axes[0], low - margin, high + 6 * margin)
     names = indexed("z", 4)
+    answers = ("?", "rises", "falls") if f is None else ("?", "rises", "falls", "stays")
 
-    def softmax(z, temperature):
-        return torch.softmax(torch.tensor(z, dtype=torch.float64) / temperature, 0).numpy()
+    def values_at(z, temperature):
+        with torch.no_grad():
+            return weigh(torch.tensor(z, dtype=torch.float64) / temperature).double().numpy()
 
     @lru_cache(maxsize=4)  # the picture and a task ask for the same one
-    def jacobian_of(z, temperature):
-        z = torch.tensor(z, dtype=torch.float64, requires_grad=True)
-        p = torch.softmax(z / temperature, 0)
-        return torch.stack([torch.autograd.grad(one, z, retain_graph=True)[0] for one in p]).numpy()
+    def both(z, temperature):
+        """(p, ∂p/∂z) of shapes (4,) and (4, 4)."""
+        p, jacobian = weigh.jacobian(np.array(z) / temperature)
+        return p, jacobian / temperature
 
     def logits(values):
         return tuple(values[f"z{i}"] for i in range(4))
 
     def raised(z, temperature):
         """How p₁ changes when z₀ is raised."""
-        return float(softmax([z[0] + RAISE, *z[1:]], temperature)[1] - softmax(z, temperature)[1])
+        return float(values_at((z[0] + RAISE, *z[1:]), temperature)[1] - values_at(z, temperature)[1])
 
     def update(temperature, c, turn, predict, **values):
         z = logits(values)
         shifted = tuple(one + c for one in z)
-        p, jacobian = softmax(shifted, temperature), jacobian_of(shifted, temperature)
+        p, jacobian = both(shifted, temperature)
         j = names.index(turn)
         column = jacobian[:, j]
         draw["bars"].show(p)
@@ -55,15 +65,17 @@ def softmax_seesaw():
         for i in range(4):
             draw["p"][i].set_text(f"p{theme.index(i)} = {number(p[i], 2)}")
             draw["d"][i].set_text(("+" if column[i] > 1e-12 else "") + number(column[i], 2))
-            draw["d"][i].set_position((i + 0.12, min(p[i] + max(HALF * column[i], 0) / 2 + 0.02, 1.08)))
-        off = np.abs(p - softmax(z, temperature)).max()
+            draw["d"][i].set_position((i + 0.12, min(p[i] + max(HALF * column[i], 0) / 2 + margin, high + 4 * margin)))
+        off = np.abs(p - values_at(z, temperature)).max()
         sums = max(np.abs(jacobian.sum(0)).max(), np.abs(jacobian.sum(1)).max())
+        most = "at most " if sums > 1e-12 else ""
         draw["note"].set_text(
-            f"largest entry of J {number(np.abs(jacobian).max())}; its rows and columns sum to {number(sums)}; "
+            f"largest entry of J {number(np.abs(jacobian).max())}; its rows and columns sum to {most}{number(sums)}; "
             f"adding c = {number(c)} changes p by {number(off)}"
         )
-        change = number(raised(z, temperature))
-        told = "Say first whether p₁ rises or falls" if predict == "?" else f"Raising z₀ by 0.1 changes p₁ by {change}"
+        told = f"Say first whether p₁ {' or '.join(answers[1:])}"
+        if predict != "?":
+            told = f"Raising z₀ by 0.1 changes p₁ by {number(raised(z, temperature))}"
         return f"p = {vector_text(p)}; ∂p/∂{turn} = {vector_text(column)}, together {number(column.sum())}. {told}."
 
     def strongest(values):
@@ -76,29 +88,48 @@ def softmax_seesaw():
         return values["predict"] == "falls" or "large enough, but look at its sign"
 
     def deaf(values):
-        return bool(np.abs(jacobian_of(logits(values), values["temperature"])).max() <= DEAF)
+        return bool(np.abs(both(logits(values), values["temperature"])[1]).max() <= DEAF)
 
+    def predicted(values):
+        change = raised(logits(values), values["temperature"])
+        happens = "stays" if abs(change) < 1e-12 else "rises" if change > 0 else "falls"
+        return "say it first" if values["predict"] == "?" else values["predict"] == happens
+
+    tasks = [
+        Task(f"At temperature 1: make raising z₀ by 0.1 change p₁ by {number(MOST)} or more.", strongest),
+        Task(f"Make softmax deaf: no entry of J larger than {number(DEAF)}.", deaf),
+    ]
     return Explorer(
         Scene(figure=made, movers=draw["movers"], update=update),
         name="softmax_seesaw",
-        tasks=[
-            Task(f"At temperature 1: make raising z₀ by 0.1 change p₁ by {number(MOST)} or more.", strongest),
-            Task(f"Make softmax deaf: no entry of J larger than {number(DEAF)}.", deaf),
-        ],
+        tasks=tasks if f is None else [Task("Say what p₁ does when z₀ is raised by 0.1.", predicted)],
         **{f"z{i}": Slider(-4, 4, 1 / 8, value, names[i]) for i, value in enumerate((1, 0.5, -0.5, -1))},
         temperature=Slider(0.25, 4, 0.25, 1, "temperature"),
         c=Slider(-4, 4, 0.5, 0, "add c to all"),
         turn=Choice(tuple(names), names[2], "arrows for"),
-        predict=Choice(("?", "rises", "falls"), "?", "z₀ + 0.1, and p₁"),
+        predict=Choice(answers, "?", "z₀ + 0.1, and p₁"),
     )
 
 
-def _seesaw_artists(ax):
-    ax.set(xlim=(-0.5, 3.75), ylim=(-0.02, 1.12), yticks=[0, 0.25, 0.5, 0.75, 1], xticks=[])
+def _range_of(weigh):
+    """(lowest, highest) result of a student's function where the sliders go; ValueError where it does not fit."""
+    corners = np.array(list(itertools.product((-4, -1, 0, 2, 4), repeat=4)), dtype=float)
+    found = weigh.finite_jacobian(corners[1])[0]
+    if len(found) != 4:
+        raise ValueError(f"f must return one number for each of the 4 logits, got {len(found)}.")
+    found = weigh.values(corners)
+    found = found[np.isfinite(found)]
+    low, high = min(0.0, found.min()), max(0.0, found.max())
+    return (low, high) if high > low else (-1, 1)
+
+
+def _seesaw_artists(ax, low, high):
+    ax.set(xlim=(-0.5, 3.75), ylim=(low, high), xticks=[])
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     draw = {"bars": Bars(ax, range(4), 0.5, theme.FUNCTION["color"], alpha=0.4, label="p")}
     draw["arrows"] = arrows(ax, np.zeros((4, 2)), np.zeros((4, 2)), width=3)
     with theme.style():
-        draw["p"] = [ax.text(i, -0.06, "", ha="center", va="top") for i in range(4)]
+        draw["p"] = [ax.text(i, -0.035, "", transform=ax.get_xaxis_transform(), ha="center", va="top") for i in range(4)]
         look = {"color": theme.DERIVATIVE["color"], "fontsize": 9}
         draw["d"] = [ax.text(i, 0, "", ha="left", va="bottom", **look) for i in range(4)]
         draw["note"] = ax.text(0.5, -0.16, "", transform=ax.transAxes, ha="center", va="top", fontsize=9)

@@ -1,7 +1,6 @@
 """Run a training loop that was laid out of cards, and say what is wrong with it: run(cards) -> Run.
 
-The cards are lines of Python, run by Python: on a bowl ½(λ₀u² + λ₁v²), where gradient descent is known in closed form, and
-on handwritten digits.
+The cards are lines of Python, run by Python: on a bowl, beside gradient descent itself, and on handwritten digits.
 """
 
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from functools import cache, lru_cache
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from course_lib.bowls import START, Bowl, descend
 
 CARDS = {
     "forward": "p = model(x)",
@@ -21,7 +22,6 @@ CARDS = {
     "item": "loss = loss.item()",
     "no_grad": "with torch.no_grad(): p = model(x)",
 }
-START, CURVATURE, LR = (-1.6, 1.2), (1.0, 4.0), 0.2
 ROUNDS = 12
 DIGITS, DIGITS_ROUNDS, DIGITS_LR = 200, 25, 0.5
 MOVED = 1e-9
@@ -43,13 +43,13 @@ class Run:
 
 
 @lru_cache(maxsize=32)  # a picture and its tasks ask for the same one
-def run(cards):
-    """Run the cards in this order, ROUNDS times over, on the bowl."""
+def run(cards, bowl=None):
+    """Run the cards in this order, ROUNDS times over, on a bowl; without one on ½(u² + 4v²)."""
+    bowl = usual_bowl() if bowl is None else bowl
     w = torch.tensor(START, dtype=torch.float64, requires_grad=True)
-    curvature = torch.tensor(CURVATURE, dtype=torch.float64)
     names = _names(
-        lambda x: w * x, torch.ones(2, dtype=torch.float64), None, lambda p, y: (curvature * p**2).sum() / 2,
-        torch.optim.SGD([w], lr=LR),
+        lambda x: w * x, torch.ones(2, dtype=torch.float64), None, lambda p, y: bowl.loss(p),
+        torch.optim.SGD([w], lr=bowl.usual_rate),
     )
     path, used, fresh, problem = [w.detach().clone()], [], [], ""
     with torch.enable_grad():
@@ -57,7 +57,7 @@ def run(cards):
             for card in cards:
                 if card == "step":
                     used.append(0.0 if w.grad is None else w.grad.norm().item())
-                    fresh.append((curvature * w.detach()).norm().item())
+                    fresh.append(float(np.hypot(*bowl.field.at(*w.tolist())[1])))
                 problem = _attempt(card, names)
                 if problem:
                     break
@@ -65,8 +65,13 @@ def run(cards):
                 break
             path.append(w.detach().clone())
     path = torch.stack(path).numpy()
-    trains, verdict = (False, problem) if problem else _verdict(cards, path)
+    trains, verdict = (False, problem) if problem else _verdict(cards, path, bowl)
     return Run(path=path, used=np.array(used), fresh=np.array(fresh), trains=trains, verdict=verdict)
+
+
+@cache
+def usual_bowl():
+    return Bowl()
 
 
 @lru_cache(maxsize=32)
@@ -121,17 +126,18 @@ def _meaning(card, error):
     return "The graph was cut on the way to the loss."
 
 
-def _verdict(cards, path):
+def _verdict(cards, path, bowl):
     """(trains, sentence) for cards that ran through, by what the parameters did."""
     if not cards:
         return False, "Lay the cards of one round."
-    if np.allclose(path, gradient_descent()):
+    wanted, _ = descend(bowl, bowl.usual_rate, ROUNDS)
+    if np.allclose(path, wanted, equal_nan=True):
         return True, "This trains: every step uses the gradient of the place where it stands, and nothing else."
     if np.abs(path - path[0]).max() < MOVED:
         return False, _why_still(cards)
-    if np.allclose(path, gradient_descent(momentum=1.0)):
+    if np.allclose(path, descend(bowl, bowl.usual_rate, ROUNDS, momentum=1.0)[0], equal_nan=True):
         return False, "Nothing clears .grad, so each gradient is added to all before: momentum 1, and it swings for ever."
-    if np.allclose(path[1:], gradient_descent()[:-1]):
+    if np.allclose(path[1:], wanted[:-1], equal_nan=True):
         return False, (
             "The step comes before backward: each round takes the step of the round before, the first none, and the last "
             "gradient is never used."
@@ -149,14 +155,3 @@ def _why_still(cards):
     if "backward" not in cards:
         return "Nothing ever moves: without backward .grad stays None, and the step skips what has no gradient."
     return "Nothing ever moves: zero_grad comes between backward and step, and the step finds no gradient."
-
-
-def gradient_descent(momentum=0.0):
-    """Parameters after 0 … ROUNDS steps on the bowl, from the gradient λ·w."""
-    w, curvature, velocity = np.array(START), np.array(CURVATURE), 0.0
-    path = [w]
-    for _ in range(ROUNDS):
-        velocity = momentum * velocity + curvature * w
-        w = w - LR * velocity
-        path.append(w)
-    return np.array(path)

@@ -76,7 +76,7 @@ class Field:
         gradients[~np.isfinite(heights)] = np.nan  # log has a slope formula also where it has no value
         return heights, gradients
 
-    def _call(self, points):
+    def __call__(self, points):
         """f at points of shape (…, 2), as the student's f wants them."""
         return self._f(points) if self.takes_vector else self._f(*points.unbind(-1))
 
@@ -84,7 +84,7 @@ class Field:
         """(heights, gradients) where f treats every point alike and alone, else None."""
         try:
             x = points.clone().requires_grad_()
-            y = torch.func.vmap(self._f)(x) if self.takes_vector else self._call(x)
+            y = torch.func.vmap(self._f)(x) if self.takes_vector else self(x)
             if y.shape != x.shape[:1] or y.dtype != torch.float64 or y.grad_fn is None:
                 return None
             (g,) = torch.autograd.grad(y.sum(), x)
@@ -100,7 +100,7 @@ class Field:
     def _alone(self, point):
         x = point.clone().requires_grad_()
         at = f"({number(point[0])}, {number(point[1])})"
-        y = _checked(_attempt(self._call, x, at), 1, at).reshape(())
+        y = _checked(_attempt(self, x, at), 1, at).reshape(())
         grad = None
         if y.grad_fn is not None:
             (grad,) = torch.autograd.grad(y, x, allow_unused=True)
@@ -110,7 +110,7 @@ class Field:
         if not (gradients == 0).all():
             return
         near = [self._alone(points[0] + torch.tensor(step, dtype=torch.float64))[0] for step in ((0.37, 0), (0, -0.23))]
-        connected = getattr(self._call(points[0].clone().requires_grad_()), "grad_fn", None) is not None
+        connected = getattr(self(points[0].clone().requires_grad_()), "grad_fn", None) is not None
         if not connected and any(height != self._alone(points[0])[0] for height in near):
             raise TypeError(LOST)
 

@@ -10,6 +10,7 @@ from matplotlib.quiver import Quiver
 
 from course_lib import theme
 from course_lib.explore_06 import HALF, depth_dial, softmax_seesaw
+from course_lib.theme import number
 
 
 def numbers_after(text, start):
@@ -85,6 +86,27 @@ def test_the_threshold_is_just_below_what_is_possible():
 
 def test_a_confident_softmax_is_deaf():
     assert softmax_seesaw().set(z0=4, z1=-4, z2=-4, z3=-4).done == [False, True]
+
+
+def squashed(z):
+    return torch.sigmoid(z - 1)
+
+
+def test_the_students_own_function_is_weighed():
+    explorer = softmax_seesaw(squashed).set(z0=2, turn="z₀", temperature=2, predict="stays")
+    assert explorer.done == [True]
+    p = 1 / (1 + np.exp(1 - 2 / 2))
+    assert f"p = ({number(p)}, " in explorer.text and f"∂p/∂z₀ = ({number(p * (1 - p) / 2)}, 0, 0, 0)" in explorer.text
+
+
+def test_a_wrong_prediction_about_the_own_function_is_not_done():
+    assert softmax_seesaw(lambda z: z.cumsum(0)).set(predict="falls").done == [False]
+    assert softmax_seesaw(lambda z: z.cumsum(0)).set(predict="rises").done == [True]
+
+
+def test_four_logits_need_four_results():
+    with pytest.raises(ValueError, match="one number for each of the 4 logits, got 1"):
+        softmax_seesaw(torch.sum)
 
 
 # --- depth -----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from course_lib import loops
-from course_lib.explore_07 import START, descend, learning_rate_dial, loop_builder
+from course_lib.bowls import START, Bowl, descend
+from course_lib.explore_07 import learning_rate_dial, loop_builder, walk
 from course_lib.views import ROOM
 
 
@@ -15,7 +16,7 @@ def line(explorer, axes, label):
 
 @pytest.mark.parametrize("lr, curvature", [(0.1, (1, 4)), (0.6, (3, 0.5)), (0, (1, 1))])
 def test_each_coordinate_shrinks_by_its_own_factor(lr, curvature):
-    path, losses = descend(lr, np.array(curvature, dtype=float))
+    path, losses = walk(lr, np.array(curvature, dtype=float))
     factors = 1 - lr * np.array(curvature)
     wanted = np.array(START) * factors ** np.arange(25)[:, None]
     assert path == pytest.approx(wanted) and losses == pytest.approx((wanted**2 @ np.array(curvature)) / 2)
@@ -23,7 +24,7 @@ def test_each_coordinate_shrinks_by_its_own_factor(lr, curvature):
 
 def test_path_and_losses_are_drawn():
     explorer = learning_rate_dial().set(lr=0.25, lambda0=2, lambda1=3)
-    path, losses = descend(0.25, np.array([2.0, 3.0]))
+    path, losses = walk(0.25, np.array([2.0, 3.0]))
     assert line(explorer, 0, "steps") == pytest.approx(path.T)
     assert line(explorer, 1, "loss")[1] == pytest.approx(np.maximum(losses, 1e-7))
 
@@ -72,6 +73,36 @@ def test_the_sentence_has_the_factors():
         "λ = (1, 4), lr = 0.0625, 2/λmax = 0.5: it converges. Each step multiplies u and v by 1 − lr·λ = "
         "(0.938, 0.75); loss 4.16 → 0.0578."
     )
+
+
+def curved(u, v):
+    return (1 - u) ** 2 / 4 + (v - u**2) ** 2
+
+
+def test_the_students_own_bowl_is_walked_and_its_floor_named():
+    explorer = learning_rate_dial(curved).set(lr=0.125)
+    path, losses = descend(Bowl(curved), 0.125, 24)
+    assert line(explorer, 0, "steps") == pytest.approx(path.T) and line(explorer, 1, "loss")[1] == pytest.approx(losses)
+    assert "The lowest point is (1, 1); there λmax = 10.4" in explorer.text  # of [[8.5, −4], [−4, 2]], by SymPy
+
+
+def test_on_the_usual_bowl_the_edge_is_two_over_lambda_max():
+    explorer = learning_rate_dial(lambda u, v: (u**2 + 4 * v**2) / 2)
+    for lr, done in ((0.375, [False, False]), (0.5, [True, False]), (0.5 + 1 / 64, [True, True])):
+        assert explorer.set(lr=lr).done == done
+    assert "rises at step" in explorer.text
+
+
+def test_a_walk_that_leaves_the_picture_has_its_words_and_ends_there():
+    explorer = learning_rate_dial(curved)
+    u, v = line(explorer.set(lr=0.375), 0, "steps")
+    assert "beyond all numbers" in explorer.text and np.nanmax(np.abs([u, v])) < 50
+
+
+def test_the_builder_runs_on_the_students_own_bowl():
+    explorer = loop_builder(curved).set(cards=TRAINS)
+    path = next(one for one in explorer.scene.movers if one.get_label() == "parameters")
+    assert explorer.done == [True, False, False] and np.allclose(path.get_xydata(), loops.run(TRAINS, Bowl(curved)).path)
 
 
 # --- loop builder ----------------------------------------------------------------------------------------------------

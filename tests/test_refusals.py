@@ -16,13 +16,13 @@ ONE = {
 TWO = {
     "plot_contour": c.plot_contour, "plot_slices": lambda f: c.plot_slices(f, (0.5, 0.5)),
     "plot_descent": lambda f: c.plot_descent(f, [(1, 1), (0.5, 0.5)]), "plot_regions": c.plot_regions,
-    "compass_on_a_hill": c.compass_on_a_hill,
+    "compass_on_a_hill": c.compass_on_a_hill, "learning_rate_dial": c.learning_rate_dial, "loop_builder": c.loop_builder,
 }
 VECTOR = {
     "plot_jacobian": lambda f: c.plot_jacobian(f, (1.0, 2.0)), "plot_ribbons": lambda f: c.plot_ribbons(f, (1.0, 2.0)),
     "plot_map": lambda f: c.plot_map(f, (1.0, 2.0)), "cotangent_mixer": lambda f: c.cotangent_mixer(f, (1.0, 2.0)),
     "jacobian_microscope": c.jacobian_microscope, "ribbon_view": c.ribbon_view,
-    "sum_trick_lie_detector": c.sum_trick_lie_detector,
+    "sum_trick_lie_detector": c.sum_trick_lie_detector, "softmax_seesaw": c.softmax_seesaw,
 }
 GRAPH = {
     "trace": lambda f: c.trace(f, x=0.7), "step_through": lambda f: c.step_through(f, x=0.7),
