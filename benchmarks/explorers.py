@@ -45,6 +45,8 @@ def cases():
     yield from some_controls(explore.cotangent_mixer(hidden=True).press("calls"))
     yield from some_controls(explore.ribbon_view().set(picture="B"))  # all 25 ribbons
     yield from some_controls(explore.depth_dial().set(layers=30))
+    yield from some_controls(explore.learning_rate_dial(lambda u, v: (1 - u) ** 2 / 4 + (v - u**2) ** 2))
+    yield from some_controls(explore.softmax_seesaw(lambda z: torch.sigmoid(z - 1)))
     detector = explore.sum_trick_lie_detector().set(function="softmax")
     yield detector, "guess", [("lies", "tells the truth")[i % 2] for i in range(EVENTS)], None
 

@@ -8,7 +8,7 @@ import importlib
 _HOMES = {
     "check": "selfcheck", "hint": "selfcheck", "progress": "selfcheck",
     "attempt": "quiz", "exit_ticket": "quiz", "fill": "quiz", "predict": "quiz", "recall": "quiz", "reveal": "quiz",
-    "shape_lens": "explore_00", "derivative_detective": "explore_01", "tangent_zoom": "explore_01",
+    "shape_lens": "explore_00", "derivative_detective": "explore_01", "function_writer": "writer", "tangent_zoom": "explore_01",
     "compass_on_a_hill": "explore_02",
     "cotangent_mixer": "explore_04", "sum_trick_lie_detector": "explore_04",
     "jacobian_microscope": "explore_05", "ribbon_view": "explore_05",

@@ -28,6 +28,7 @@ CELLS = {
     "zoom": "tangent_zoom()",
     "detective": "derivative_detective()",
     "lens": "shape_lens()",
+    "writer": "function_writer()",
     "plot": "from course_lib.plots import plot_with_derivative\nimport torch\n"
             "plot_with_derivative(torch.sin, at=(0.7, -1.3))",
     "compass": "compass_on_a_hill()",
@@ -44,7 +45,7 @@ CELLS = {
     "film": FILMSTRIP,
 }
 EXPLORERS = [name for name in CELLS if name not in ("import", "plot", "film")]
-TWO_PANELS = ("zoom", "compass", "mixer", "detector", "microscope", "rate")
+TWO_PANELS = ("zoom", "writer", "compass", "mixer", "detector", "microscope", "rate")
 PLAYING = {"zoom": "zoom ×", "compass": "dial °", "depth": "layers", "rate": "learning rate", "film": "x"}
 WITH_SLIDERS = [name for name in EXPLORERS if name not in ("lens", "detector", "builder")]
 
@@ -59,6 +60,7 @@ WAYS = {
     "zoom": ([("slider", 2, "End"), ("slider", 2, f"{LEFT}×9")], "✓ float32"),
     "detective": ([("slider", 0, LEFT), ("slider", 2, RIGHT), ("slider", 4, LEFT)], "✓ Give all five"),
     "lens": ([("textbox", 2, "=(5, 3)")], "✓ Predict the result"),
+    "writer": ([("textbox", 0, "=3*x - 2")], "✓ Write a function whose slope is 3"),
     "compass": ([("slider", 2, f"{RIGHT}×34")], "✓ Find the direction with the steepest"),
     "mixer": ([("slider", 0, f"{LEFT}×8"), ("slider", 1, f"{RIGHT}×8")], "✓ Let vᵀJ show row 1"),
     "hidden": (
