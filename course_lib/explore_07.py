@@ -128,13 +128,13 @@ def _own_dial(bowl):
     last = math.floor(2 * limit / step)
 
     def falls(lr):
-        return lr > 0 and bool((np.diff(descend(bowl, lr, STEPS)[1]) < 0).all())
+        return lr > 0 and not len(_rises(descend(bowl, lr, STEPS)[1]))
 
     def update(lr):
         path, losses = descend(bowl, lr, STEPS)
         draw["path"].set_data(*_kept_near(path))
         draw["losses"].set_data(np.arange(STEPS + 1), np.clip(losses - bowl.least, LOWEST, HIGHEST))
-        rises = np.flatnonzero(~(np.diff(losses) < 0))
+        rises = _rises(losses)
         verdict = f"the loss rises at step {rises[0] + 1}" if len(rises) else "the loss falls at every step"
         if lr == 0:
             verdict = "it stands still"
@@ -153,6 +153,11 @@ def _own_dial(bowl):
                     lambda values: limit < values["lr"] <= limit + step)],
         lr=Slider(0, last * step, step, 4 * step, "learning rate"),
     )
+
+
+def _rises(losses):
+    """Indices i where the loss does not fall from i to i + 1; infinite losses do not fall."""
+    return np.flatnonzero(~(losses[1:] < losses[:-1]))
 
 
 def _kept_near(path):

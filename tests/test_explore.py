@@ -27,6 +27,11 @@ OWN = {
     "jacobian_microscope": lambda: explore.jacobian_microscope(lambda x: w * x**2).set(size=0.1),
     "ribbon_view": lambda: explore.ribbon_view(lambda x: w * x).set(picture="yours", x0=1),
     "depth_dial": lambda: explore.depth_dial(lambda h: w * h).set(layers=5),
+    "softmax_seesaw": lambda: explore.softmax_seesaw(lambda z: (w * z).sigmoid()).set(z0=2),
+    "learning_rate_dial": lambda: explore.learning_rate_dial(lambda u, v: w * u**2 + v**2).set(lr=0.125),
+    "loop_builder": lambda: explore.loop_builder(lambda u, v: w * u**2 + v**2).set(
+        cards=("forward", "loss", "backward", "step")
+    ),
     "gradient_xray": lambda: explore.gradient_xray(lambda x: (w * x).sum()).set(row="0"),
     "upstream_dial": lambda: explore.upstream_dial(lambda x: w * x).set(g=2),
 }
