@@ -154,7 +154,7 @@ def derivative_detective(f=None, over=(-4, 4)):
         raise ValueError("f needs a slope at every x of the range: choose another range.")
     top = 2.0 ** math.ceil(math.log2(max(1.15 * np.abs(true).max(), 1e-6)))  # so that 16 steps are binary fractions
     is_zero = np.abs(true) < top / 1000
-    made = theme.figure(2, 1, width=6, height=4.6, sharex=True)
+    made = theme.figure(2, 1, width=5.4, height=4.6, sharex=True)
     draw = _detective_artists(made, f, grid, slopes, places, top)
 
     def agreement(values):

@@ -30,7 +30,7 @@ def softmax_seesaw(f=None):
     weigh = Map((lambda z: torch.softmax(z, 0)) if f is None else f)
     low, high = (0, 1) if f is None else _range_of(weigh)
     margin = 0.02 * (high - low)
-    made = theme.figure(width=6.8, height=3.9, left=0.5)
+    made = theme.figure(width=6, height=3.8, left=0.5)
     made.subplots_adjust(bottom=0.19)
     draw = _seesaw_artists(made.axes[0], low - margin, high + 6 * margin)
     names = indexed("z", 4)
@@ -70,8 +70,8 @@ def softmax_seesaw(f=None):
         sums = max(np.abs(jacobian.sum(0)).max(), np.abs(jacobian.sum(1)).max())
         most = "at most " if sums > 1e-12 else ""
         draw["note"].set_text(
-            f"largest entry of J {number(np.abs(jacobian).max())}; its rows and columns sum to {most}{number(sums)}; "
-            f"adding c = {number(c)} changes p by {number(off)}"
+            f"J: largest entry {number(np.abs(jacobian).max())}, rows and columns sum to {most}{number(sums)}; "
+            f"c = {number(c)} changes p by {number(off)}"
         )
         told = f"Say first whether p₁ {' or '.join(answers[1:])}"
         if predict != "?":
@@ -172,7 +172,7 @@ def depth_dial(activation=None):
 
     if activation is not None:
         _explain(norms)
-    made = theme.figure(width=6.8, height=3.6, left=0.8)
+    made = theme.figure(width=5.4, height=3.4, left=0.8)
     ax = made.axes[0]
     draw = _depth_artists(ax)
 

@@ -69,7 +69,7 @@ def upstream_dial(function=None):
     if function is not None:
         functions["yours"] = (getattr(function, "__name__", "yours"), _as_callable(function))
         _explain(functions["yours"][1])
-    made = theme.figure(width=6.6, height=3.9, left=0.75)
+    made = theme.figure(width=5.6, height=3.6, left=0.75)
     top = _top(functions)
     draw = _dial_artists(made.axes[0], top)
     ends = np.array([-3.0, 3.0])
@@ -160,7 +160,7 @@ def _dial_artists(ax, top):
     with theme.style():
         draw = {
             "proportional": ax.plot([], [], label="g × the answer for 1", alpha=0.7, **wide)[0],
-            "true": ax.plot([], [], label="g × the slope, by differences", **theme.DERIVATIVE)[0],
+            "true": ax.plot([], [], label="g × slope", **theme.DERIVATIVE)[0],
             "stem": ax.plot([], [], color=theme.TANGENT["color"], linewidth=1.2)[0],
             "dot": ax.plot([], [], label="answer", **{**theme.POINT, "markersize": 9})[0],
             "name": ax.text(0.03, 0.94, "", transform=ax.transAxes, va="top", fontsize=11),

@@ -42,7 +42,7 @@ def test_adding_a_constant_changes_nothing():
     before = explorer.text
     assert explorer.set(c=2.5).text == before
     note = explorer.scene.figure.axes[0].texts[-1].get_text()
-    assert note == "largest entry of J 0.25; its rows and columns sum to 0; adding c = 2.5 changes p by 0"
+    assert note == "J: largest entry 0.25, rows and columns sum to 0; c = 2.5 changes p by 0"
 
 
 def test_the_change_is_told_only_after_its_sign_was_said():

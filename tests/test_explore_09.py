@@ -26,7 +26,7 @@ def slope_of(explorer, label):
 @pytest.mark.parametrize("x", [0.75, -1.25])
 def test_the_dashed_line_is_the_true_slope_of_forward(letter, x):
     explorer = upstream_dial().set(letter=letter, x=x)
-    assert slope_of(explorer, "g × the slope, by differences") == pytest.approx(SLOPES[letter](x), rel=1e-7)
+    assert slope_of(explorer, "g × slope") == pytest.approx(SLOPES[letter](x), rel=1e-7)
 
 
 @pytest.mark.parametrize("letter, proportional, right", [("A", True, True), ("B", True, False), ("C", False, True),
