@@ -103,6 +103,7 @@ def command_parser():
     verb.add_argument("--out", metavar="DIR", required=True, help="where results, report and journal go")
     verb.add_argument("--seed-file", metavar="FILE", help="holds the secret seed of this course run")
     verb.add_argument("--workers", metavar="N", type=positive, help="how many at once (default: one per core)")
+    verb.add_argument("--scheduler", metavar="ADDRESS", help="grade on the workers of this Dask scheduler")
     verb.add_argument("--min-tier", choices=("strong", "weak", "none"), help="the weakest sandbox to accept")
 
     verb = verbs.add_parser("replay", help="one verdict again, from the journal")
@@ -274,7 +275,7 @@ def grade(options):
 
 
 def replay(options):
-    return part("grader.batch").main_replay(options)
+    return part("grader.replay").main(options)
 
 
 def release(options):

@@ -9,8 +9,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from course_lib.grader.grade import Session, WallSource
 from course_lib.grader.sandbox import ISOLATIONS, MIB, ROOT, Limits, SandboxError, Server
+from course_lib.grader.session import Session
+from course_lib.grader.sources import WallSource
 from course_lib.judge import NoReply
 
 LIMITS = Limits(memory_bytes=512 * MIB, question_seconds=20, question_cpu_seconds=10, restarts=20)

@@ -13,8 +13,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from course_lib.grader import batch, journal
-from course_lib.grader.batch import UsageError
+from course_lib.grader import batch, conditions, journal, pool, replay
+from course_lib.grader.conditions import UsageError
+from course_lib.grader.sandbox import SandboxError
 from course_lib.judge import Status
 from tests.grader import toys
 from tests.grader.toys import DOUBLE, QUICK, SLOPE, SQUARES, notebook
@@ -43,8 +44,8 @@ def strong_here(monkeypatch, server):
     """The one fork server of the tests for every batch, and no second probe."""
     from course_lib.grader.tiers import Probed
 
-    monkeypatch.setattr(batch, "probe", lambda: Probed(tier="strong", isolation="namespaces"))
-    monkeypatch.setattr(batch, "Server", lambda tier, isolation: server)
+    monkeypatch.setattr(conditions, "probe", lambda: Probed(tier="strong", isolation="namespaces"))
+    monkeypatch.setattr(pool, "Server", lambda tier, isolation: server)
     monkeypatch.setattr(server, "close", lambda: None)
     monkeypatch.setattr(batch, "hide_memory", lambda: None)
 
@@ -72,8 +73,8 @@ def graded(tmp_path_factory):
     folder = hand_in(tmp_path_factory.mktemp("class") / "in", CLASS)
     out = folder.parent / "out"
     patch = pytest.MonkeyPatch()
-    patch.setattr(batch, "probe", lambda: Probed(tier="strong", isolation="namespaces"))
-    patch.setattr(batch, "Server", lambda tier, isolation: toys.shared_server())
+    patch.setattr(conditions, "probe", lambda: Probed(tier="strong", isolation="namespaces"))
+    patch.setattr(pool, "Server", lambda tier, isolation: toys.shared_server())
     patch.setattr(toys.shared_server(), "close", lambda: None)
     patch.setattr(batch, "hide_memory", lambda: None)
     grade(folder, out)
@@ -157,7 +158,7 @@ def test_nothing_half_written_is_left(graded):
 def test_second_run_runs_nothing_and_writes_the_same_bytes(graded, monkeypatch):
     folder, out = graded
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.suffix != ".db"}
-    monkeypatch.setattr(batch, "grade_submission", None)  # would raise if it were called
+    monkeypatch.setattr(pool, "grade_submission", None)  # would raise if it were called
     grade(folder, out)
     assert {path: path.read_bytes() for path in before} == before
 
@@ -166,9 +167,9 @@ def test_only_what_is_new_is_graded(tmp_path, monkeypatch):
     folder = hand_in(tmp_path / "in", {"anna_01_toys.ipynb": notebook(DOUBLE)})
     grade(folder, tmp_path / "out")
     asked = []
-    original = batch.grade_submission
+    original = pool.grade_submission
     monkeypatch.setattr(
-        batch, "grade_submission", lambda cells, *a, **k: asked.append(cells) or original(cells, *a, **k)
+        pool, "grade_submission", lambda cells, *a, **k: asked.append(cells) or original(cells, *a, **k)
     )
     hand_in(folder, {"ben_01_toys.ipynb": notebook("def double(x):\n    return x + x")})
     hand_in(folder, {"copy-of-anna_01_toys.ipynb": notebook(DOUBLE)})
@@ -181,10 +182,10 @@ def test_what_was_not_judged_is_tried_again(tmp_path, monkeypatch):
     folder = hand_in(tmp_path / "in", {"anna_01_toys.ipynb": notebook(DOUBLE)})
 
     def broken(*_, **__):
-        raise batch.SandboxError("gone")
+        raise SandboxError("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "grade_submission", broken)
+        patch.setattr(pool, "grade_submission", broken)
         assert [one.attention for one in grade(folder, tmp_path / "out")] == [["The grader failed here; grade again."]]
         assert {row["status"] for row in rows(tmp_path / "out")} == {"not_judged"}
     (again,) = grade(folder, tmp_path / "out")
@@ -193,10 +194,10 @@ def test_what_was_not_judged_is_tried_again(tmp_path, monkeypatch):
 
 def test_replay_gives_the_identical_verdict_and_notices_another_seed(graded):
     exercise = toys.lesson.exercises["slope_at"]
-    said = batch.replay(graded[1] / "gradebook.db", "ben", exercise)
+    said = replay.replay(graded[1] / "gradebook.db", "ben", exercise)
     assert "You returned the height of the curve" in said and "Identical" in said
     with pytest.raises(UsageError, match="knows .*anna"):
-        batch.replay(graded[1] / "gradebook.db", "nobody", exercise)
+        replay.replay(graded[1] / "gradebook.db", "nobody", exercise)
 
 
 # --- before ---
@@ -213,11 +214,11 @@ def test_a_weak_sandbox_is_refused_with_the_remedy_and_code_2(tmp_path, monkeypa
     from course_lib.grader.tiers import Probed
 
     monkeypatch.setattr(
-        batch, "probe", lambda: Probed(tier="weak", isolation="landlock", reasons=("not strong: no bwrap",))
+        conditions, "probe", lambda: Probed(tier="weak", isolation="landlock", reasons=("not strong: no bwrap",))
     )
     folder = hand_in(tmp_path / "in", {"anna_01_toys.ipynb": notebook(DOUBLE)})
     options = SimpleNamespace(
-        paths=[str(folder)], out=str(tmp_path / "out"), seed_file=None, workers=1, min_tier="strong"
+        paths=[str(folder)], out=str(tmp_path / "out"), seed_file=None, workers=1, scheduler=None, min_tier="strong"
     )
     assert batch.main(options) == 2
     said = capsys.readouterr().err

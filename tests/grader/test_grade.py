@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from course_lib.exercise import Exercise
-from course_lib.grader import grade as grading
-from course_lib.grader.grade import Questions, Rehearsal, defines, grade_submission, judge_again
-from course_lib.grader.sandbox import Server
+from course_lib.grader.grade import Rehearsal, grade_submission, judge_again
+from course_lib.grader.sandbox import SandboxError, Server
+from course_lib.grader.session import Stage, names_defined
+from course_lib.grader.sources import Questions
 from course_lib.judge import Status
 from tests.grader import toys
 from tests.grader.toys import DOUBLE, QUICK, SEED, SLOPE, grade, lesson
@@ -93,8 +94,8 @@ def test_a_broken_key_is_our_fault_and_no_zero(server, monkeypatch, caplog):
 
 def test_waiting_gets_a_second_chance_in_a_fresh_process_and_computing_does_not(server, monkeypatch):
     runs = []
-    original = grading.Stage.run
-    monkeypatch.setattr(grading.Stage, "run", lambda stage, *args: runs.append(1) or original(stage, *args))
+    original = Stage.run
+    monkeypatch.setattr(Stage, "run", lambda stage, *args: runs.append(1) or original(stage, *args))
     grade(server, SLOPE, "import time\ndef double(x): time.sleep(100)", limits=replace(QUICK, question_seconds=1.5))
     assert len(runs) == 2
     runs.clear()
@@ -112,7 +113,7 @@ def test_server_is_still_good_after_it_was_killed_from_outside(server):
     with Server("strong") as mine:
         os.kill(mine.process.pid, 9)
         mine.process.wait()
-        with pytest.raises(grading.SandboxError):
+        with pytest.raises(SandboxError):
             grade_submission([DOUBLE], EXERCISES[1:], seed=SEED, server=mine, limits=QUICK)
 
 
@@ -122,7 +123,7 @@ def test_server_is_still_good_after_it_was_killed_from_outside(server):
      ("    def slope(x): pass", True), ("x = slope", False), ("def slope_at(x): pass", False), ("# def slope", False)],
 )  # fmt: skip
 def test_defines_finds_the_cell_that_was_meant(source, found):
-    assert defines(source, "slope") is found
+    assert ("slope" in names_defined(source)) is found
 
 
 # --- judging again ---
