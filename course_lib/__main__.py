@@ -1,4 +1,4 @@
-"""Run the course from a terminal: python3 -m course_lib lab, test, doctor, list, build, grade, replay or release.
+"""Run the course from a terminal: python3 -m course_lib lab, test, doctor, list, build, grade, replay, release …
 
 Starts on the standard library alone, makes or finds the environment that has the rest, and runs again inside it.
 Keep this file readable for Python 3.6: an old Python must get as far as the sentence that says it is too old.
@@ -106,6 +106,9 @@ def command_parser():
     verb.add_argument("--scheduler", metavar="ADDRESS", help="grade on the workers of this Dask scheduler")
     verb.add_argument("--min-tier", choices=("strong", "weak", "none"), help="the weakest sandbox to accept")
 
+    verb.add_argument("--lms", metavar="TEMPLATE.csv", help="also fill in this table, as Canvas or Moodle exports it")
+    verb.add_argument("--lms-column", metavar="TITLE", help="which of its columns takes the scores")
+
     verb = verbs.add_parser("replay", help="one verdict again, from the journal")
     verb.add_argument("dir", metavar="DIR", help="the --out of an earlier grade")
     verb.add_argument("student", metavar="STUDENT")
@@ -113,6 +116,10 @@ def command_parser():
 
     verb = verbs.add_parser("release", help="zip what students get: no solutions, no tests")
     verb.add_argument("--out", metavar="FILE.zip", required=True)
+
+    verb = verbs.add_parser("gradescope", help="zip an autograder for Gradescope; it holds a secret seed")
+    verb.add_argument("--out", metavar="FILE.zip", required=True)
+    verb.add_argument("--min-tier", choices=("strong", "weak", "none"), default="weak", help="the weakest sandbox to accept")
     return parser
 
 
@@ -282,6 +289,10 @@ def release(options):
     return part("build").main_release(options.out)
 
 
+def gradescope(options):
+    return part("grader.gradescope").main(options)
+
+
 VERBS = {
     "lab": lab,
     "test": test,
@@ -291,6 +302,7 @@ VERBS = {
     "grade": grade,
     "replay": replay,
     "release": release,
+    "gradescope": gradescope,
 }
 
 

@@ -18,11 +18,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from course_lib.grader import journal
 from course_lib.grader.conditions import COURSE, UsageError, hide_memory, load_catalogue, read_seed, sufficient
 from course_lib.grader.grade import Graded, unjudged
+from course_lib.grader.lms import Template
 from course_lib.grader.notebook import Found, Refused, collect
 from course_lib.grader.pool import Job, Pool
 from course_lib.grader.sandbox import TIERS, Limits
 from course_lib.grader.session import names_defined
-from course_lib.grader.views import UNJUDGED, write_views
+from course_lib.grader.views import UNJUDGED, write_template, write_views
 from course_lib.judge import Status
 
 
@@ -57,9 +58,10 @@ def main(options):
     console = Console(stderr=True, highlight=False)
     try:
         out = Path(options.out)
+        template = Template(Path(options.lms), options.lms_column) if options.lms else None
         submissions = grade(
             options.paths, out, seed_file=options.seed_file, workers=options.workers, scheduler=options.scheduler,
-            min_tier=options.min_tier, console=console,
+            min_tier=options.min_tier, template=template, console=console,
         )  # fmt: skip
     except UsageError as error:
         console.print(str(error), markup=False, soft_wrap=True)
@@ -68,11 +70,13 @@ def main(options):
 
 
 def grade(
-    paths, out, *, seed_file=None, workers=None, scheduler=None, min_tier=None, catalogue=None, limits=None, console=None
-):
+    paths, out, *, seed_file=None, workers=None, scheduler=None, min_tier=None, template=None, catalogue=None, limits=None,
+    console=None,
+):  # fmt: skip
     """Grade everything at the paths into the folder `out`; the Submissions. UsageError if nothing can be graded.
 
     scheduler: the address of a Dask scheduler whose workers do it instead of `workers` processes here.
+    template: a learning platform's table to fill in, see lms.Template.
     """
     console, out = console or Console(stderr=True, quiet=True), Path(out)
     for path in map(Path, paths):
@@ -96,6 +100,9 @@ def grade(
         submissions = list(grade_all(found, exercises, book, job, pool, console))
     submissions.sort(key=lambda one: (one.found.student, one.lesson, one.found.notebook))
     write_views(submissions, out, exercises, journal.seed_id(seed))
+    if template:
+        for sentence in write_template(template, submissions, out):
+            console.print(sentence, markup=False, soft_wrap=True)
     return submissions
 
 

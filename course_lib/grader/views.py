@@ -62,6 +62,19 @@ def grades(submissions, columns):
         yield [student, *(scores.get(e.name) for e in columns), float(sum(scores.values())), most, attention]
 
 
+def write_template(template, submissions, out):
+    """The platform's table with the totals in it, beside the other results; sentences about what came of it."""
+    totals = {}
+    for student, handed_in in report.by_student(submissions).items():
+        verdicts = [one.verdict for submission in handed_in for one, _ in submission.graded]
+        judged = all(verdict.status not in UNJUDGED for verdict in verdicts) and verdicts
+        score = sum(verdict.score for verdict in verdicts) if judged else None
+        totals[student] = score, sum(verdict.max_score for verdict in verdicts)
+    text, said = template.filled(totals)
+    write(out / f"filled-{template.name}", [text])
+    return said
+
+
 def write(path, texts):
     """A file of these pieces that is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)

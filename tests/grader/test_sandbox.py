@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from course_lib.grader import sandbox
+from course_lib.grader.grade import grade_submission
 from course_lib.grader.sandbox import MIB, Exceeded, SandboxError, Usage, Watch, usage
+from tests.grader.toys import QUICK, SEED, lesson
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 
@@ -36,6 +39,21 @@ def test_folder_of_a_killed_grader_is_removed_and_that_of_a_living_one_is_not(tm
     sandbox.remove_leftovers()
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == sorted([f"course-grader-{os.getpid()}-x", "course-grader-old", "other"])
+
+
+def test_a_group_is_a_limit_of_the_kernel_for_root_too_and_goes_with_the_server(server):
+    if server.group is None:
+        pytest.skip("no control group of processes here")
+    assert int((server.group / "pids.max").read_text()) == sandbox.GROUP_PROCESSES
+    assert str(server.process.pid) in (server.group / "cgroup.procs").read_text().split()
+    forking = "import os, signal\ndef double(x):\n    while True:\n        if os.fork() == 0:\n            signal.pause()"
+    patient = replace(QUICK, processes=10_000)  # the watch from outside does not mind
+    (one,) = grade_submission([forking], [lesson.exercises["double"]], seed=SEED, server=server, limits=patient)
+    failure = one.verdict.problem.failure
+    assert failure.type == "BlockingIOError"
+    with sandbox.Server("strong") as other:
+        assert other.group.exists()
+    assert not other.group.exists()
 
 
 def test_environment_holds_nothing_of_ours(monkeypatch):
