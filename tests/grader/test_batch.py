@@ -218,7 +218,7 @@ def test_a_weak_sandbox_is_refused_with_the_remedy_and_code_2(tmp_path, monkeypa
     )
     folder = hand_in(tmp_path / "in", {"anna_01_toys.ipynb": notebook(DOUBLE)})
     options = SimpleNamespace(
-        paths=[str(folder)], out=str(tmp_path / "out"), seed_file=None, workers=1, scheduler=None, min_tier="strong"
+        paths=[str(folder)], out=str(tmp_path / "out"), seed_file=None, workers=1, scheduler=None, min_tier="strong", lms=None
     )
     assert batch.main(options) == 2
     said = capsys.readouterr().err
@@ -232,6 +232,18 @@ def test_a_seed_that_is_no_secret_is_refused(tmp_path, text, word):
     folder = hand_in(tmp_path / "in", {"anna_01_toys.ipynb": notebook(DOUBLE)})
     with pytest.raises(UsageError, match=word):
         grade(folder, tmp_path / "out", seed_file=tmp_path / "seed.txt")
+
+
+def test_a_table_of_a_platform_comes_out_filled_beside_the_results(tmp_path):
+    from course_lib.grader.lms import Template
+
+    folder = hand_in(tmp_path / "in", {"Anna Ott_7_01_toys.ipynb": notebook(DOUBLE), "ben_01_toys.ipynb": b"{"})
+    (tmp_path / "lab.csv").write_text(
+        "Identifier,Full name,Grade,Maximum Grade\nParticipant 7,Anna Ott,,8\nParticipant 8,Ben,,8\n"
+    )
+    grade(folder, tmp_path / "out", template=Template(tmp_path / "lab.csv"))
+    filled = (tmp_path / "out" / "filled-lab.csv").read_text()
+    assert "Participant 7,Anna Ott,2.00,8" in filled and "Participant 8,Ben,,8" in filled  # nobody could judge Ben's file
 
 
 def test_exit_code_says_whether_someone_must_look(tmp_path, capsys):
