@@ -244,7 +244,8 @@ class Answer:
         """An exception of this type, such as "ValueError", or of a type derived from it must come."""
         failure = self.reply.failure
         if failure is None:
-            self._fail(Layer.PROPERTY, f"a {error}, because {because}")
+            returned = " that is raised, not returned" if _returned(self.value).startswith(f"you returned {error}") else ""
+            self._fail(Layer.PROPERTY, f"a {error}{returned}, because {because}")
         elif error not in (failure.type, *failure.bases):
             self._demand_reply(f"a {error}, because {because}")
         return self
