@@ -98,6 +98,12 @@ def second_holds_both(f, u, v):
     return first, leaves.grad[1].item()
 
 
+@partials_at.mistake("memorised")
+def partials_of_the_lesson(f, u, v):
+    """These are the partials of u·v + u² from the lesson, whatever f is. Let autograd walk back from f(u, v)."""
+    return v + 2 * u, u
+
+
 # --- 2.2 -------------------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +257,12 @@ def divided_twice(f, x, d):
     return _gradient(f, x) @ d / (d @ d)
 
 
+@directional_slope.mistake("other-length")
+def divided_by_the_sum(f, x, d):
+    """You divided d by the sum of its entries' sizes. The length of an arrow is the root of the sum of squares: d.norm()."""
+    return _gradient(f, x) @ d / d.abs().sum()
+
+
 # --- 2.4 -------------------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +323,13 @@ def stars_for_a_product(A, x):
     return 2 * A * x
 
 
+@grad_quadratic.mistake("entrywise")
+def star_after_the_sum(A, x):
+    """The matrix is right, but `*` multiplies entry by entry and gave you a matrix. A matrix times a vector is written
+    with @."""
+    return (A + A.T) * x
+
+
 @grad_quadratic.mistake("halved")
 def halved(A, x):
     """Half the gradient: ½(A + Aᵀ)·x belongs to ½·xᵀAx."""
@@ -356,9 +375,9 @@ def mean_gradient_order(ask):
     """Five labels in an order that prints the gradient of the mean of x², from the gradient of the sum."""
     with ask.part("five lines that print the gradient of the mean"):
         answer = ask()
-        labels = list(answer.value) if isinstance(answer.value, list | tuple) else []
-        known = len(labels) == 5 and len(set(map(str, labels))) == 5 and all(str(label) in LINES for label in labels)
-        answer.holds(known, "a list of five different labels", layer=Layer.TYPE)
+        labels = [str(label).strip().upper() for label in answer.value] if isinstance(answer.value, list | tuple) else []
+        known = len(labels) == 5 and len(set(labels)) == 5 and all(label in LINES for label in labels)
+        answer.holds(known, "a list of five different labels from A to G, each in quotes", layer=Layer.TYPE)
         if known:
             printed, problem = run_lines(LINES, labels)
             got = problem or f"in your order the lines print {printed[0] if printed else 'nothing'}"
@@ -554,6 +573,12 @@ def nothing_held(x):
 def values_not_slopes(x):
     """You returned y and z themselves. Wanted are two slopes of z."""
     return x * x, x**3
+
+
+@total_vs_partial.mistake("memorised")
+def slopes_at_three(x):
+    """These are the slopes at x = 3 from the lesson, whatever x is. Compute them at the x that comes in."""
+    return 9.0, 27.0
 
 
 # --- 2.8 -------------------------------------------------------------------------------------------------------------
@@ -763,3 +788,21 @@ def cleared_between(f, u, v):
     a, b = _leaves(u, v)
     f(a, b).backward()
     return a.grad.item(), torch.zeros_like(b).item()
+
+
+@fix_partials.mistake("C1-half")
+def only_u_cleared(f, u, v):
+    """The first number is right, and the second is doubled: only the leaf u was cleared before the second walk. Clear both,
+    or walk once."""
+    a, b = _leaves(u, v)
+    f(a, b).backward()
+    return a.grad.item(), 2 * b.grad.item()
+
+
+@fix_partials.mistake("C1-half")
+def only_v_cleared(f, u, v):
+    """The second number is right, and the first is doubled: it was read after both walks, and only the leaf v was cleared
+    between them. Clear both, or walk once."""
+    a, b = _leaves(u, v)
+    f(a, b).backward()
+    return 2 * a.grad.item(), b.grad.item()

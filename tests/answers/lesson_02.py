@@ -398,7 +398,7 @@ def entry_by_entry(f, x, d):
     return gradient(f, x) * d / d.norm()
 
 
-@bank.slip("directional_slope", "the slope along d")
+@bank.slip("directional_slope", "the slope along d", named="other-length")
 def divided_by_the_sum(f, x, d):
     return gradient(f, x) @ d / d.abs().sum()
 
@@ -496,7 +496,7 @@ def entry_by_entry_product(A, x):
     return ((A + A.T) * x).sum(0)[torch.arange(len(x)).flip(0)]
 
 
-@bank.slip("grad_quadratic", "shape")
+@bank.slip("grad_quadratic", "shape", named="entrywise")
 def broadcast_instead_of_product(A, x):
     return (A + A.T) * x
 
@@ -970,3 +970,13 @@ bank.computed = {
     "02-exit-flat": slope_along_a_contour,
     "02-exit-held": lambda: sympy.diff(X * Y, X).subs(Y, X**2).subs(X, 3),
 }  # fmt: skip
+
+
+@bank.slip("fix_partials", "only the leaf u was cleared", named="C1-half")
+def u_cleared_alone(f, u, v):
+    a = torch.tensor(u, dtype=torch.float64, requires_grad=True)
+    b = torch.tensor(v, dtype=torch.float64, requires_grad=True)
+    f(a, b).backward()
+    a.grad.zero_()
+    f(a, b).backward()
+    return a.grad.item(), b.grad.item()
