@@ -137,6 +137,12 @@ def at_the_value_that_leaves(fs, dfs, x):
     return slope
 
 
+@chain_slope.mistake("fixed-length")
+def two_functions_only(fs, dfs, x):
+    """Your formula is for a chain of two functions. A chain may have one or five: go through the lists in a loop."""
+    return dfs[1](fs[0](x)) * dfs[0](x)
+
+
 @chain_slope.mistake("wrong-order")
 def outermost_first(fs, dfs, x):
     """You walked the chain from the wrong end: fs[0] is the innermost function and meets x first."""
@@ -278,6 +284,20 @@ def local_derivatives(x):
     return _table(x, math.sin(x * x) + 2 * x * a, a=a)
 
 
+@backward_table.mistake("local-only")
+def only_local_derivatives(x):
+    """Your a and x hold local derivatives alone, cos a and 2x. Going back, each is multiplied with what has arrived from
+    above."""
+    return _table(x, 2 * x, a=math.cos(x * x))
+
+
+@backward_table.mistake("ways-multiplied")
+def both_ways_multiplied(x):
+    """At x you multiplied what arrives on the two ways. Along one way factors are multiplied; the ways are added."""
+    a = x * x
+    return _table(x, math.sin(a) * 2 * a * math.cos(a))
+
+
 @backward_table.mistake("A1")
 def values_of_the_nodes(x):
     """You returned the values of y, b, a and x. Asked is how fast y changes with each of them, and with itself that is 1."""
@@ -353,11 +373,27 @@ def longest_way(graph):
 
 @count_paths.mistake("multiplied")
 def ways_multiplied(graph):
-    """At a node with two inputs you multiplied the ways. Coming by one input *or* by the other means adding."""
+    """You find one way in every graph, as if the ways of two inputs were multiplied, or only one input counted. Coming by one
+    input *or* by the other means adding."""
     ways = {graph[0][0]: 1}
     for name, _, inputs in graph[1:]:
         ways[name] = math.prod(ways[one] for one in inputs)
     return ways[graph[-1][0]]
+
+
+@count_paths.mistake("one-at-every-node")
+def one_more_at_every_node(graph):
+    """You add 1 at every node. Only the input starts a way; every other node has the ways of its inputs, added up."""
+    ways = {}
+    for name, _, inputs in graph:
+        ways[name] = 1 + sum(ways[one] for one in inputs)
+    return ways[graph[-1][0]]
+
+
+@count_paths.mistake("nodes")
+def nodes_counted(graph):
+    """You counted the nodes. A way is a whole chain of arrows, from the input to the output."""
+    return len(graph)
 
 
 @lesson.exercise(
@@ -489,8 +525,8 @@ def tensor_kinds(ask):
         answer.holds(shaped, 'a list of eight words, each "leaf", "non-leaf" or "no graph"', layer=Layer.TYPE)
         if shaped:
             wrong = [name for name, said, is_ in zip("abcdefgh", value, kinds_of_tensors(), strict=True) if said != is_]
-            answer.holds(not wrong, "is_leaf and requires_grad say what each one is", f"{len(wrong)} of your 8 are wrong",
-                         layer=Layer.VALUE)
+            answer.holds(not wrong, "is_leaf and requires_grad say what each one is",
+                         f"{len(wrong)} of your 8 {'is' if len(wrong) == 1 else 'are'} wrong", layer=Layer.VALUE)
 
 
 def _kinds_but(**others):
@@ -514,6 +550,12 @@ tensor_kinds.wrong_value(
 tensor_kinds.wrong_value(
     "no-grad", _kinds_but(h="non-leaf"), "Under no_grad nothing is recorded, so the result has no graph.",
 )
+_UNTRACKED = "PyTorch's is_leaf is True for untracked tensors, too. Here a leaf is tracked: look at requires_grad first"
+tensor_kinds.wrong_value("untracked-leaf", _kinds_but(c="leaf"), f"{_UNTRACKED}; one of yours has none.")
+tensor_kinds.wrong_value("untracked-leaf", _kinds_but(d="leaf"), f"{_UNTRACKED}, of what detach() returns.")
+tensor_kinds.wrong_value("untracked-leaf", _kinds_but(h="leaf"), f"{_UNTRACKED}, of what was computed under no_grad.")
+tensor_kinds.wrong_value("untracked-leaf", _kinds_but(c="leaf", d="leaf"), f"{_UNTRACKED}; two of yours have none.")
+tensor_kinds.wrong_value("untracked-leaf", _kinds_but(c="leaf", d="leaf", h="leaf"), f"{_UNTRACKED}; three of yours have none.")
 tensor_kinds.wrong_value(
     "parameter", _kinds_but(g="no graph"), "A Parameter is tracked from the start: it is a leaf.",
 )
@@ -605,6 +647,17 @@ def hook_that_changes(x):
     return {"a": a.grad.item(), "b": x}
 
 
+@intermediate_grads.mistake("cut")
+def cut_into_leaves(x):
+    """Your a got nothing: b was cut from it by detach(), and a walk back ends at a cut. Leave the chain whole and call
+    retain_grad() on both."""
+    leaf, a, _, _ = _middle(x)
+    a = a.detach().requires_grad_()
+    b = a.sin().detach().requires_grad_()
+    (leaf * b).backward()
+    return {"a": a.grad, "b": b.grad}
+
+
 # --- 3.7 -------------------------------------------------------------------------------------------------------------
 
 
@@ -665,6 +718,14 @@ def gradient_itself(kept, stopped, x):
 def second_factor_lost(kept, stopped, x):
     """The second factor is gone. Stopping means that no gradient flows through it; its number still multiplies."""
     return kept(x) * (stopped(x) * 0 + 1)
+
+
+@stop_path.mistake("C16")
+def new_leaf_inside(kept, stopped, x):
+    """Nothing flows back to x: somewhere a new tensor with the same number was made, and the way back ends there. Compute
+    with the x that came in, and return the product itself."""
+    leaf = torch.tensor(x.item(), dtype=torch.float64, requires_grad=True)
+    return kept(leaf) * stopped(x).detach()
 
 
 # --- 3.8 -------------------------------------------------------------------------------------------------------------
@@ -736,6 +797,30 @@ def _judge_order(answer, root, parents):
     demand(order[-1:] if order[-1:] != [root] else [], "is the last of your list", f"{root} must be the last")
 
 
+def _lists(transcript):
+    """What came back as a list: (root, parents) and the names."""
+    return [(args, [str(name) for name in reply.value])
+            for _, args, reply in transcript if isinstance(reply.value, list | tuple)]
+
+
+def _parents_first(order, parents):
+    place = {name: i for i, name in enumerate(order)}
+    return all(place.get(parent, -1) < place[child] for child in order for parent in parents.get(child, ()))
+
+
+def _has_circle(root, parents):
+    order = _in_order(root, parents)
+    return not _parents_first(order, parents)
+
+
+def _turned_round(transcript):
+    """Every list is right from its end to its start."""
+    lists = [(root, parents, names) for (root, parents), names in _lists(transcript) if not _has_circle(root, parents)]
+    return bool(lists) and all(
+        len(names) == len(_reachable(root, parents)) and _parents_first(names[::-1], parents) for root, parents, names in lists
+    )
+
+
 @topo_order.mistake("recursion")
 def by_recursion(root, parents):
     """The order is right, but on a long chain Python's limit on recursion ends it. A training loop makes such chains:
@@ -772,19 +857,20 @@ def by_distance(root, parents):
     return order[::-1]
 
 
-@topo_order.mistake("root-first")
+@topo_order.mistake("root-first", recognise=_turned_round)
 def root_first(root, parents):
     """Your list runs the other way: children before parents, and the root first."""
     return _in_order(root, parents)[::-1]
 
 
 def _only_names_with_an_entry(transcript):
-    """Every list lacks exactly the nodes that have no entry of their own."""
-    lists = [(args, reply.value) for _, args, reply in transcript if isinstance(reply.value, list | tuple)]
-    lacking = [_reachable(*args) - set(map(str, value)) for args, value in lists]
+    """Every list is in order, and lacks exactly the nodes that have no entry of their own."""
+    lists = [(root, parents, names) for (root, parents), names in _lists(transcript) if not _has_circle(root, parents)]
+    lacking = [_reachable(root, parents) - set(names) for root, parents, names in lists]
     return any(lacking) and all(
         one - {root} == {node for node in _reachable(root, parents) if node not in parents} - {root}
-        for one, ((root, parents), _) in zip(lacking, lists, strict=True)
+        and _parents_first(names, {child: [p for p in parents.get(child, ()) if p in names] for child in names})
+        for one, (root, parents, names) in zip(lacking, lists, strict=True)
     )
 
 
@@ -961,3 +1047,10 @@ def two_x_detached(x):
     """The value is right, but the last x sends nothing back: a detached copy has no history."""
     e = torch.exp(x) + 1.0
     return (e * (x * x) + 2 * x.detach()).sum()
+
+
+@fix_saved_values.mistake("exponential-detached")
+def exponential_detached(x):
+    """The value is right, but the exponential sends nothing back: it was detached, or computed under no_grad, so that it could
+    be edited. Make a new tensor instead: torch.exp(x) + 1."""
+    return ((torch.exp(x).detach() + 1.0) * (x * x) + 2 * x).sum()

@@ -356,7 +356,7 @@ def listed_one_by_one(graph):
     return torch.tensor(found)
 
 
-@bank.slip("count_paths", "the number of ways")
+@bank.slip("count_paths", "the number of ways", named="nodes")
 def nodes_counted(graph):
     return len(graph)
 
@@ -371,7 +371,7 @@ def ways_of_the_last_inputs(graph):
     return len(graph[-1][2])
 
 
-@bank.slip("count_paths", "the number of ways")
+@bank.slip("count_paths", "the number of ways", named="one-at-every-node")
 def one_way_too_many(graph):
     ways = {graph[0][0]: 1}
     for name, _, inputs in graph[1:]:
@@ -782,7 +782,7 @@ def sum_instead_of_product(kept, stopped, x):
     return kept(x) + stopped(x).detach()
 
 
-@bank.slip("stop_path", "connected")
+@bank.slip("stop_path", "a new tensor with the same number", named="C16")
 def torch_tensor_of_the_product(kept, stopped, x):
     return torch.tensor(kept(x) * stopped(x).detach(), requires_grad=True)
 
@@ -1210,3 +1210,36 @@ bank.computed = {
     ).item(),
     "03-exit-saved": lambda: runs(LEAF, "y = torch.exp(x)", "y.add_(1)", "y.sum().backward()"),
 }  # fmt: skip
+
+
+@bank.slip("count_paths", "find one way in every graph", named="multiplied")
+def the_better_input_alone(graph):
+    ways = {}
+    for name, _, inputs in graph:
+        ways[name] = max(ways[one] for one in inputs) if inputs else 1
+    return ways[graph[-1][0]]
+
+
+@bank.slip("topo_order", "every parent must come before its child")
+def names_of_the_dict(root, parents):
+    return list(parents)
+
+
+@bank.slip("topo_order", "children before parents", named="root-first")
+def sorted_and_turned_round(root, parents):
+    found, waiting = {root}, [root]
+    while waiting:
+        for parent in parents.get(waiting.pop(), ()):
+            if parent not in found:
+                found.add(parent)
+                waiting.append(parent)
+    try:
+        return list(graphlib.TopologicalSorter({name: parents.get(name, ()) for name in found}).static_order())[::-1]
+    except graphlib.CycleError as error:
+        raise ValueError("a circle") from error
+
+
+@bank.slip("chain_slope", "print the length")
+def three_functions_only(fs, dfs, x):
+    a = fs[0](x)
+    return dfs[2](fs[1](a)) * dfs[1](a) * dfs[0](x)
