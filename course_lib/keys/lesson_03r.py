@@ -9,6 +9,7 @@ from course_lib.exercise import Lesson
 from course_lib.formula import smooth
 from course_lib.judge import Layer, Tolerance
 from course_lib.keys import quiz_03r
+from course_lib.values import number_of
 from course_lib.vectors import fields, point
 
 lesson = Lesson("03r", "Review A", quiz_03r)
@@ -105,6 +106,12 @@ def second_difference(ask):
                          f"the error shrinks {ratio:.3g} times from h = 0.1 to h = 0.05")
 
 
+    with ask.part("a small step, in float64"):
+        for f, a in cases:
+            answer = ask(f, a, 1e-3)
+            answer.equals(f.derivative(a, order=2), "the second derivative", Tolerance(rtol=1e-4))
+
+
 def _second(f, a, h):
     return (f.value(a + h) - 2 * f.value(a) + f.value(a - h)) / h**2
 
@@ -158,6 +165,57 @@ def divided_by_four(f, a, h):
     """A quarter of it: you divided by (2h)². The two slopes lie h apart, not 2h."""
     left, middle, right = _values(f, a, h)
     return (right - 2 * middle + left) / (2 * h) ** 2
+
+
+@second_difference.mistake("two-h")
+def divided_by_two_h(f, a, h):
+    """You divided by 2h, as for the first derivative. Two slopes were compared that lie h apart, each with an h below it:
+    divide by h²."""
+    left, middle, right = _values(f, a, h)
+    return (right - 2 * middle + left) / (2 * h)
+
+
+@second_difference.mistake("one-sided")
+def all_to_the_right(f, a, h):
+    """Your three values lie at a, a + h and a + 2h, so the estimate belongs to a + h. Put a in the middle."""
+    middle, right, far = _values(f, a + h, h)
+    return (far - 2 * right + middle) / h**2
+
+
+@second_difference.mistake("step-doubled")
+def central_of_central(f, a, h):
+    """A central difference of central differences uses f at a − 2h and a + 2h: right in the limit, with an error four times as
+    large. Asked are the values at a − h, a and a + h."""
+    left, middle, right = _values(f, a, 2 * h)
+    return (right - 2 * middle + left) / (2 * h) ** 2
+
+
+@second_difference.mistake("exact")
+def by_autograd(f, a, h):
+    """That is f″ without any error, so it does not come from values of f. Use f(a − h), f(a) and f(a + h) alone."""
+    at = torch.tensor(a, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(f(at), at, create_graph=True)
+    return torch.autograd.grad(slope, at)[0].item()
+
+
+def _rough_for_a_small_step(transcript):
+    """Right to a percent for large steps, and noise for the small one."""
+    large, small = [], []
+    for _, (f, a, h), reply in transcript:
+        got = number_of(reply.value)
+        if got is None:
+            return False
+        want = _second(f, a, h)
+        (small if h < 0.01 else large).append(abs(got - want) / max(1.0, abs(want)))
+    return bool(large and small) and max(large) < 0.01 and max(small) > 1e-4
+
+
+@second_difference.mistake("single-precision", recognise=_rough_for_a_small_step)
+def in_float32(f, a, h):
+    """The formula is right, and the numbers are float32: divided by h², their rounding is all that is left for a small h. Make
+    the three inputs with dtype=torch.float64."""
+    left, middle, right = (f(torch.tensor(t)).item() for t in (a - h, a, a + h))
+    return (right - 2 * middle + left) / h**2
 
 
 # --- RA.3 ------------------------------------------------------------------------------------------------------------
@@ -299,6 +357,19 @@ def cosine_at_x(x):
 def slopes_nested(x):
     """You put slopes inside each other, like exp(−cos(2x)). Values go through the chain; slopes are multiplied."""
     return math.exp(-math.cos(2 * x))
+
+
+@nested_slope.mistake("A8")
+def slope_in_the_exponent(x):
+    """You put the inner slope into the exponent. The exponential is its own slope, at the value that enters it; the inner
+    slopes come as factors beside it."""
+    return math.exp(-math.cos(x * x) * 2 * x)
+
+
+@nested_slope.mistake("A8")
+def slope_in_the_cosine(x):
+    """Your cosine is taken at 2x, the slope of x². It is taken at x² itself, and 2x is a factor beside it."""
+    return -_parts(x)[2] * math.cos(2 * x)
 
 
 @nested_slope.mistake("A9")

@@ -150,3 +150,18 @@ bank.computed = {
     "03r-exit-3": lambda: runs("x = torch.tensor(0.7); y = x**2; x.requires_grad_(); y.backward()"),
 }
 bank.told = {"03r-exact": "the lesson compares the four in its own cell"}
+
+
+@bank.slip("second_difference", "float32", named="single-precision")
+def slopes_in_float32(f, a, h):
+    left, middle, right = (f(torch.tensor(value)) for value in (a - h, a, a + h))
+    return (((right - middle) / h - (middle - left) / h) / h).item()
+
+
+@bank.slip("second_difference", "at a − h, a and a + h", named="step-doubled")
+def central_twice(f, a, h):
+    def slope(at):
+        right, left = (f(torch.tensor(value, dtype=torch.float64)) for value in (at + h, at - h))
+        return (right - left) / (2 * h)
+
+    return ((slope(a + h) - slope(a - h)) / (2 * h)).item()
