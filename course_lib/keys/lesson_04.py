@@ -77,6 +77,13 @@ def weighted_value(f, x, v):
     return v @ f(x)
 
 
+@vjp_at.mistake("A16")
+def averaged_instead_of_summed(f, x, v):
+    """Your answer is too small by the number of outputs: you averaged v·y. The weights are applied and added up, nothing is
+    divided."""
+    return _vjp(f, x, v) / len(v)
+
+
 @vjp_at.mistake("D1")
 def no_gradient_argument(f, x, v):
     """Without gradient= backward does not know how to weigh the outputs: a vector has no single derivative."""
@@ -192,6 +199,13 @@ def only_one_weight_differs(f, xs):
     if not torch.allclose(other, weights * ones):
         raise ValueError("coupled")
     return ones
+
+
+@elementwise_derivative.mistake("diagonal")
+def diagonal_of_any_function(f, xs):
+    """The diagonal of J is right where the entries do not touch. For softmax, cumsum or sort something off the diagonal is not 0,
+    and that is what has to raise."""
+    return _jacobian(f, xs).diagonal().clone()
 
 
 @elementwise_derivative.mistake("permutation")
@@ -394,6 +408,27 @@ def rate_lost_in_sine(f, x, u):
     return _rates_of_kind(f, x, u, Forgetful)
 
 
+@jvp_dual.mistake("A7")
+def rate_lost_in_both(f, x, u):
+    """Your sine and your exponential forget the rate that comes in: each is its slope at the value, times the rate."""
+
+    class Forgetful(_dual()):
+        def sin(self):
+            return Forgetful(float(np.sin(self.value)), float(np.cos(self.value)))
+
+        def exp(self):
+            return Forgetful(float(np.exp(self.value)), float(np.exp(self.value)))
+
+    return _rates_of_kind(f, x, u, Forgetful)
+
+
+@jvp_dual.mistake("number-out")
+def plain_output_forgotten(f, x, u):
+    """An output may be a plain number, which carries no rate. Its rate is 0: ask isinstance(y, Dual) before you read one."""
+    dual = _dual()
+    return [one.rate for one in f([dual(a, b) for a, b in zip(x, u, strict=True)])]
+
+
 def _as(kind, method):
     def wrapped(*args):
         out = method(*args)
@@ -475,7 +510,7 @@ def values_of_outputs(f, x, u):
 )
 def adjoint_gap(ask):
     """How far ⟨v, J·u⟩ and ⟨Jᵀv, u⟩ are apart, for random u and v."""
-    with ask.part("practically nothing for a right backward", 1):
+    with ask.part("practically nothing for a right backward, and not for a wrong one", 1):
         self_made = Recipe("planted", ("right",), "a self-made function with a right backward")
         for f in [*maps(ask.rng, 3, 4, 3), *maps(ask.rng, 4, 2, 1), self_made]:
             _sees_nothing(ask(f, point(ask.rng, getattr(f, "n", 4))))
@@ -563,6 +598,18 @@ def sign_kept(f, x):
     return -abs(float(v @ Ju - _vjp(f, x, v) @ u))
 
 
+@adjoint_gap.mistake("D2", recognise=_gaps(
+    lambda right, wrong: (np.abs(right) < ROUNDING).all() and (np.abs(wrong) < ROUNDING).any() and (wrong > ROUNDING).any()
+))
+def weights_of_one(f, x):
+    """You see some wrong backwards and miss others: with ones for v, a backward that ignores what arrives looks right. Draw u and
+    v at random."""
+    u = torch.ones_like(x)
+    y, Ju = torch.func.jvp(f, (x,), (u,))
+    v = torch.ones_like(y)
+    return abs(float(v @ Ju - _vjp(f, x, v) @ u))
+
+
 # --- 4.5 -------------------------------------------------------------------------------------------------------------
 
 
@@ -598,6 +645,19 @@ def _both(pred, target, w, weigh=lambda w: w, reduce=torch.sum):
 def weights_ignored(pred, target, w):
     """Your gradients do not depend on w: the errors were weighted with ones."""
     return _both(pred, target, w, weigh=torch.ones_like)
+
+
+@weighted_loss_grad.mistake("D2")
+def weights_ignored_by_the_first(pred, target, w):
+    """Your first gradient does not depend on w: it was walked back with weights of one. w itself is what gradient= wants."""
+    return _both(pred, target, w, weigh=torch.ones_like)[0], _both(pred, target, w)[1]
+
+
+@weighted_loss_grad.mistake("weights-twice")
+def weights_counted_twice(pred, target, w):
+    """In your first gradient the weights count twice: they are in the loss and in gradient=. Once is enough."""
+    first, second = _both(pred, target, w)
+    return first * w, second
 
 
 @weighted_loss_grad.mistake("A16")
@@ -703,6 +763,12 @@ def all_rows_the_total(f, x, vs):
         f(leaf).backward(v)
         rows.append(leaf.grad)
     return torch.stack(rows)
+
+
+@accumulate_rows.mistake("D5")
+def answers_in_columns(f, x, vs):
+    """Your answers stand in the columns. Row i belongs to row i of vs: stack along dim=0."""
+    return (vs @ _jacobian(f, x)).T
 
 
 @accumulate_rows.mistake("jacobian")

@@ -253,7 +253,7 @@ def asserted(f, xs):
     return J.diagonal()
 
 
-@bank.slip("elementwise_derivative", "a ValueError, because")
+@bank.slip("elementwise_derivative", "a ValueError, because", named="diagonal")
 def weights_all_alike(f, xs):
     leaf = leaf_at(xs)
     y = f(leaf)
@@ -634,7 +634,7 @@ def no_number_on_the_left(f, x, u):
     return rates_of(LeftOnly, f, x, u)
 
 
-@bank.slip("jvp_dual", "has no attribute 'rate'")
+@bank.slip("jvp_dual", "has no attribute 'rate'", named="number-out")
 def plain_output_forgotten(f, x, u):
     return [out.rate for out in f([Dual(a, b) for a, b in zip(x, u, strict=True)])]
 
@@ -863,7 +863,7 @@ def backward_of_the_vector(pred, target, w):
     return leaf.grad, leaf.grad
 
 
-@bank.slip("weighted_loss_grad", "the first gradient")
+@bank.slip("weighted_loss_grad", "the first gradient", named="weights-twice")
 def weights_in_both_places_at_once(pred, target, w):
     leaf = leaf_at(pred)
     (w * (leaf - target) ** 2).backward(w)
@@ -1285,3 +1285,19 @@ bank.computed = {
     "04-exit-trick": lambda: int(torch.func.jacrev(torch.tanh)(torch.ones(4)).count_nonzero(dim=1).max()),
     "04-exit-mode": walks_needed,
 }  # fmt: skip
+
+
+@bank.slip("elementwise_derivative", "raised, not returned")
+def an_error_returned(f, xs):
+    J = torch.func.jacrev(f)(xs)
+    if not torch.allclose(J, torch.diag(J.diagonal())):
+        return ValueError("coupled")
+    return J.diagonal()
+
+
+@bank.slip("adjoint_gap", "with ones for v", named="D2")
+def a_gap_with_ones(f, x):
+    y, pushed = torch.func.jvp(f, (x,), (torch.ones_like(x),))
+    leaf = x.clone().requires_grad_()
+    (pulled,) = grad(f(leaf), leaf, torch.ones_like(y))
+    return abs(pushed.sum() - pulled.sum()).item()
