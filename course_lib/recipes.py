@@ -223,9 +223,9 @@ class CountedMatmul(Counted):
 CHECKED = {  # name: (f, its backward)
     "sine": (torch.sin, lambda g, x: g * torch.cos(x)),
     "square": (lambda x: x * x, lambda g, x: g * 2 * x),
-    "softplus-sum": (lambda x: torch.log1p(torch.exp(x)).sum(), lambda g, x: g * torch.sigmoid(x)),
+    "softplus-sum": (lambda x: torch.log1p(torch.exp(x)).sum(0, keepdim=True), lambda g, x: g * torch.sigmoid(x)),
     "cumsum": (lambda x: torch.cumsum(x, 0), lambda g, x: g.flip(0).cumsum(0).flip(0)),
-    "product": (lambda x: x.prod(), lambda g, x: g * x.prod() / x),
+    "product": (lambda x: x.prod(0, keepdim=True), lambda g, x: g * x.prod() / x),
     "scaled": (lambda x: 3.0 * torch.tanh(x), lambda g, x: 3.0 * g * (1 - torch.tanh(x) ** 2)),
 }
 
@@ -283,6 +283,7 @@ NAMED = {
     "softmax": lambda x: torch.softmax(x, dim=-1),
     "cumsum": lambda x: torch.cumsum(x, dim=0),
     "sort": lambda x: torch.sort(x).values,
+    "cumsum-back": lambda x: x.flip(0).cumsum(0).flip(0),
     "centre": lambda x: x - x.mean(0),
     "times-total": lambda x: x * x.sum(0),
     "last-two": lambda x: x * x + torch.cat([torch.zeros_like(x[:-1]), torch.ones_like(x[-1:])]) * x.roll(1),

@@ -131,6 +131,11 @@ def test_a_claimed_backward_is_right_only_without_a_fault(name, fault):
     assert right == (fault == "none" or harmless)
 
 
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_function_to_be_checked_gives_a_vector(name):
+    assert Recipe("checked", (name,)).function()(X).ndim == 1
+
+
 def test_matmul_counts_the_multiplications_of_numbers():
     matmul = Recipe("counted-matmul", ()).function()
     matmul(torch.ones(5, 3), torch.ones(3, 4))

@@ -216,7 +216,7 @@ def last_row_only(n):
     return torch.ones(n, dtype=torch.float64)
 
 
-@bank.slip("jac_cumsum", "the entry of J is 0 there")
+@bank.slip("jac_cumsum", "the entry of J is 0 there", named="ones")
 def ones_everywhere(n):
     return torch.ones(n, n, dtype=torch.float64)
 
@@ -776,7 +776,7 @@ def quadratic_form(f, x, v):
     return v @ two_walks(f, x, v)
 
 
-@bank.slip("hvp_at", "H·v is")
+@bank.slip("hvp_at", "H·v is", named="normalised")
 def divided_by_the_length(f, x, v):
     return two_walks(f, x, v / v.norm())
 
@@ -939,6 +939,45 @@ def gradcheck(
     return {"ok": bool(error.max() < tol), "max_rel_error": error.max().item(), "worst": worst(error)}
 
 
+@bank.honest("my_gradcheck")
+def one_output_at_a_time(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
+    if x.dtype == torch.float32:
+        eps, rtol, atol = 3e-3, 2e-2, 2e-3
+    y = f(x)
+    claimed, numeric = torch.zeros(len(y), len(x), dtype=torch.float64), torch.zeros(len(y), len(x), dtype=torch.float64)
+    for i in range(len(y)):
+        g = torch.zeros_like(y)
+        g[i] = 1
+        row = backward(g, x)
+        if row.shape != x.shape or row.dtype != x.dtype:
+            return {"ok": False, "max_rel_error": math.inf, "worst": 0}
+        claimed[i] = row
+    for j in range(len(x)):
+        right, left = x.clone(), x.clone()
+        right[j] += eps
+        left[j] -= eps
+        numeric[:, j] = ((f(right) - f(left)) / (right[j] - left[j])).double()
+    gap = (claimed - numeric).abs()
+    return {
+        "ok": bool((gap <= atol + rtol * numeric.abs()).all()),
+        "max_rel_error": float((gap / numeric.abs().clamp_min(1e-6)).max()),
+        "worst": int(gap.amax(0).argmax()),
+    }
+
+
+@bank.slip("my_gradcheck", "too wide", named="too-wide")
+def half_is_near_enough(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
+    g = torch.randn_like(f(x))
+    claimed = backward(g, x)
+    if claimed.shape != x.shape or claimed.dtype != x.dtype:
+        return {"ok": False, "max_rel_error": 1.0, "worst": 0}
+    eye = torch.eye(len(x), dtype=x.dtype)
+    numeric = torch.stack([(g * (f(x + 1e-2 * e) - f(x - 1e-2 * e)) / 2e-2).sum() for e in eye])
+    gap = (claimed - numeric).abs()
+    ok = torch.allclose(claimed, numeric, rtol=0.6, atol=1e-3)
+    return {"ok": ok, "max_rel_error": (gap / numeric.abs()).max().item(), "worst": int(gap.argmax())}
+
+
 @bank.slip("my_gradcheck", "weights that differ", named="D10")
 def all_weights_one(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     return gradcheck(f, backward, x, g=torch.ones_like)
@@ -1002,6 +1041,19 @@ def text_for_ok(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
 # --- 5.9 -------------------------------------------------------------------------------------------------------------
 
 
+@bank.slip("is_coupled", "last row", named="last-row")
+def a_walk_from_the_last_row(f, X):
+    leaf = X.clone().requires_grad_()
+    f(leaf)[-1].sum().backward()
+    return bool((leaf.grad[:-1] != 0).any())
+
+
+@bank.slip("jacobian_cols", "transpose", named="reshaped")
+def reshaped(f, x):
+    pushes = torch.stack([jvp(f, (x,), (e,))[1] for e in torch.eye(len(x), dtype=x.dtype)])
+    return pushes.reshape(pushes.shape[1], pushes.shape[0])
+
+
 @bank.honest("fix_second_derivative")
 def two_calls_of_grad(f, a):
     x = torch.tensor(a, dtype=torch.float64, requires_grad=True)
@@ -1047,7 +1099,7 @@ def in_float32(f, a):
     return grad(first, x)[0]
 
 
-@bank.slip("fix_second_derivative", "PyTorch warned")
+@bank.slip("fix_second_derivative", "PyTorch warned", named="C6-cleared")
 def cleared_between_two_backwards(f, a):
     x = torch.tensor(a, dtype=torch.float64, requires_grad=True)
     f(x).backward(create_graph=True)
