@@ -577,7 +577,7 @@ def values_not_slopes(x):
 
 @total_vs_partial.mistake("memorised")
 def slopes_at_three(x):
-    """These are the slopes at x = 3 from the lesson, whatever x is. Compute them at the x that comes in."""
+    """These are the slopes at x = 3, whatever x is. Compute them at the x that comes in."""
     return 9.0, 27.0
 
 

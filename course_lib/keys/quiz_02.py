@@ -80,6 +80,13 @@ QUESTIONS = {
         slips={1: "b[0] is added to five rows, so it counts five times.", 10: "That would be for a single number b."},
         why="Broadcasting copies b into five rows. Moving b[0] by one moves the sum by five.",
     ),
+    "02-moves": Question(
+        "z = x·y and y = x². At x = 5, y moving along with x: how fast does z change with x?",
+        number(75.0, rtol=1e-3),
+        slips={25: "That is the slope with y held at 25. Here y moves, too.", 50: "That is the way through y alone; x is a factor, too.",
+               125: "That is z itself.", 10: "That is how fast y changes."},
+        why="z = x³, so 3x². Or both ways added up: y directly, and x·2x through y.",
+    ),
     "02-weights": Question(
         "y = w·x + b with x = (2, 3) and w = (0.5, −1). What is the first entry of ∂y/∂w?",
         number(2.0, rtol=1e-3),

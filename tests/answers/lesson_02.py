@@ -958,6 +958,7 @@ bank.computed = {
     "02-bias": lambda: after(
         "b = torch.zeros(2, requires_grad=True)", "(torch.ones(5, 2) + b).sum().backward()"
     ).b.grad[0].item(),
+    "02-moves": lambda: after("x = torch.tensor(5.0, requires_grad=True); (x * x**2).backward()").x.grad.item(),
     "02-weights": lambda: after(
         "w = torch.tensor([0.5, -1], requires_grad=True)", "(w @ torch.tensor([2.0, 3])).backward()"
     ).w.grad[0].item(),
