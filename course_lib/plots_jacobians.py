@@ -101,6 +101,7 @@ def plot_map(f, at, size=0.5, shape="square"):
         ax.plot(*[[c] for c in center], **theme.POINT)
         ax.set(xlabel=names[0], ylabel=names[1])
         ax.set_aspect("equal", adjustable="datalim")
+    _one_scale((before, point + size * outline), (after, np.vstack([true, promised])))
     before.plot([], [], label=shape, **theme.FUNCTION)
     theme.legend_above(before)
     theme.legend_above(after)
@@ -110,6 +111,17 @@ def plot_map(f, at, size=0.5, shape="square"):
         f"det J = {number(np.linalg.det(jacobian))}; "
         f"true and linear image are {percent(gap_of(true, promised, size))} of the size apart.",
     )
+
+
+def _one_scale(*pictures):
+    """The same number of units on every axes, so that areas can be compared; where that hides one picture, each its own."""
+    middles = [(points.max(0) + points.min(0)) / 2 for _, points in pictures]
+    reaches = [0.55 * np.ptp(points, axis=0).max() for _, points in pictures]
+    if max(reaches) > 4 * min(reaches):
+        return
+    for (ax, _), (a, b) in zip(pictures, middles, strict=True):
+        ax.set_aspect("equal", adjustable="box")
+        ax.set(xlim=(a - max(reaches), a + max(reaches)), ylim=(b - max(reaches), b + max(reaches)))
 
 
 # --- parts that explorers use too ------------------------------------------------------------------------------------

@@ -143,3 +143,14 @@ def test_a_wrong_argument_is_named(call, error, words):
 def test_a_map_of_two_named_inputs_has_their_names_at_its_axes():
     before, after = plot_map(lambda r, θ: (r * torch.cos(θ), r * torch.sin(θ)), (1.5, 0.4))
     assert (before.get_xlabel(), before.get_ylabel(), after.get_xlabel()) == ("r", "θ", "y₀")
+
+
+def test_a_map_is_drawn_to_one_scale_so_that_areas_can_be_compared():
+    before, after = plot_map(lambda r, θ: torch.stack([r * torch.cos(θ), r * torch.sin(θ)]), at=(2.0, 0.6), size=0.5)
+    assert np.ptp(before.get_xlim()) == pytest.approx(np.ptp(after.get_xlim()))
+    assert np.ptp(before.get_ylim()) == pytest.approx(np.ptp(after.get_ylim()))
+
+
+def test_a_map_that_shrinks_much_is_still_to_be_seen():
+    before, after = plot_map(lambda u, v: torch.stack([0.01 * u, 0.01 * v]), at=(1.0, 1.0), size=0.5)
+    assert np.ptp(after.get_xlim()) < 0.1 * np.ptp(before.get_xlim())

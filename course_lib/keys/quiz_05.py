@@ -90,11 +90,11 @@ QUESTIONS = {
         slips={"works": "Its differences use a step of 1e-6, which float32 cannot resolve."},
         why="sin is right; float32 has no digits left for a step of 1e-6. gradcheck needs float64.",
     ),
-    "05-fill-rows": Question(
-        "Stacking the rows of J for f: R² → R³: how many rows?",
-        number(3, rtol=1e-6),
-        slips={2: "One row for each output."},
-        why="One row for each output.",
+    "05-fill-dim": Question(
+        "Two pushes give two columns of three numbers. torch.stack(columns, dim=…) is to give shape (3, 2): which dim?",
+        number(1, rtol=1e-6),
+        slips={0: "dim=0 puts them below each other, as rows: shape (2, 3), the transpose."},
+        why="The new axis counts the inputs, and in (outputs, inputs) it comes second: dim=1.",
     ),
     "05-det": Question(
         "x = r·cos θ, y = r·sin θ. A small square at r = 2 in the (r, θ) plane: by which factor does its area grow?",

@@ -1246,7 +1246,7 @@ bank.computed = {
     "05-symmetric": lambda: sympy.hessian(sympy.sin(X * Y) + X**2 * Y, (X, Y)).is_symmetric(),
     "05-gradcheck32": lambda: runs(
         "x = torch.tensor([0.7, -1.3], requires_grad=True)", "torch.autograd.gradcheck(torch.sin, x)"),
-    "05-fill-rows": lambda: len(jacrev(lambda x: torch.stack([x[0], x[1], x[0] * x[1]]))(torch.ones(2))),
+    "05-fill-dim": lambda: next(dim for dim in (0, 1) if torch.stack([torch.ones(3)] * 2, dim=dim).shape == (3, 2)),
     "05-det": area_at_r_2,
     "05-exit-rows": what_row_0_belongs_to,
     "05-exit-hvp": lambda: two_walks(lambda x: (x**3).sum(), torch.ones(1000), torch.ones(1000)).numel(),
