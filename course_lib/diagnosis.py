@@ -81,7 +81,7 @@ class Likeness:
             return False
         if (self.traces or self.layer is Layer.SIDE_EFFECT) and (one.changed, one.left_grad) != (other.changed, other.left_grad):
             return False
-        if self.layer is Layer.METHOD and (one.calls, one.tracked > 0) != (other.calls, other.tracked > 0):
+        if self.layer is Layer.METHOD and _manner(one) != _manner(other):
             return False
         return self.values(one.value, other.value)
 
@@ -116,6 +116,11 @@ class Likeness:
         if first is None or second is None:
             return one == other
         return bool(np.isclose(first, second, rtol=self.rtol, atol=self.atol, equal_nan=True))
+
+
+def _manner(reply):
+    """How an answer was found: calls of f, whether autograd followed one, whether PyTorch warned."""
+    return reply.calls, reply.tracked > 0, bool(reply.warnings)
 
 
 def _what_failed(reply):

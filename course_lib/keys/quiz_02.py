@@ -84,7 +84,8 @@ QUESTIONS = {
         "z = x·y and y = x². At x = 5, y moving along with x: how fast does z change with x?",
         number(75.0, rtol=1e-3),
         slips={25: "That is the slope with y held at 25. Here y moves, too.",
-               50: "That is the way through y alone; x is a factor, too.", 125: "That is z itself.", 10: "That is how fast y changes."},
+               50: "That is the way through y alone; x is a factor, too.",
+               125: "That is z itself.", 10: "That is how fast y changes."},
         why="z = x³, so 3x². Or both ways added up: y directly, and x·2x through y.",
     ),
     "02-weights": Question(
