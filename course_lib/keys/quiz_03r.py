@@ -10,6 +10,22 @@ QUESTIONS = {
                "backward": "Autograd applies the rules to the numbers: exact up to rounding."},
         why="A difference uses a step that is not 0. The other three differ by rounding only.",
     ),
+    "03r-slope": Question(
+        "z = u·sin v at (0.7, −1.3). You walk along d = (0.6, 0.8). What is the slope under your feet, to two digits?",
+        number(-0.42833557, rtol=0.02),
+        slips={-0.776: "That is ∂z/∂u + ∂z/∂v. Each partial counts with its part of d.",
+               -0.964: "That is ∂z/∂u alone; v moves, too.",
+               0.187: "That is ∂z/∂v alone; u moves, too.", -0.674: "That is z itself.",
+               0.982: "That is the length of the gradient, the slope in the steepest direction."},
+        why="∇z·d = sin v · 0.6 + u·cos v · 0.8.",
+    ),
+    "03r-path": Question(
+        "z = u·sin v, and v = u² moves along with u. Which is dz/du: ∂z/∂u, ∂z/∂u + ∂z/∂v, or ∂z/∂u + ∂z/∂v · 2u?",
+        choice("∂z/∂u + ∂z/∂v · 2u", "∂z/∂u", "∂z/∂u + ∂z/∂v"),
+        slips={"∂z/∂u": "That holds v. On the path v moves, too.",
+               "∂z/∂u + ∂z/∂v": "On its way from v to u the second number meets the local derivative of u²."},
+        why="Two ways from u to z: directly, and through v. On the second the local derivative 2u is multiplied in.",
+    ),
     "03r-mix-1": Question(
         "f(a, b) = a·b² at (2, 3), b held. By how much does f change, about, when a grows by 0.1?",
         number(0.9, rtol=1e-3),

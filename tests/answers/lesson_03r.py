@@ -134,6 +134,12 @@ bank.hide("nested_slope", r"math\.exp")
 
 LEAF = "x = torch.tensor(0.7, requires_grad=True)"
 bank.computed = {
+    "03r-slope": lambda: math.sin(-1.3) * 0.6 + 0.7 * math.cos(-1.3) * 0.8,
+    "03r-path": lambda: min(
+        {"∂z/∂u": math.sin(0.49), "∂z/∂u + ∂z/∂v": math.sin(0.49) + 0.7 * math.cos(0.49),
+         "∂z/∂u + ∂z/∂v · 2u": math.sin(0.49) + 0.7 * math.cos(0.49) * 1.4}.items(),
+        key=lambda one: abs(one[1] - (0.7001 * math.sin(0.7001**2) - 0.6999 * math.sin(0.6999**2)) / 0.0002),
+    )[0],
     "03r-mix-1": lambda: 3.0**2 * 0.1,
     "03r-mix-2": lambda: after("x = torch.tensor(3.0, requires_grad=True); (x * x.detach() + x).backward()").x.grad.item(),
     "03r-mix-3": lambda: after(
