@@ -222,7 +222,7 @@ def in_float32(f, a, h):
 
 
 @lesson.exercise(
-    number="RA.3", title="A gradient with frozen entries", points=2, minutes=9, section="rA",
+    number="RA.3", title="A gradient with frozen entries", points=2, minutes=9, section="rB",
     rechecks=("gradient_at", "total_vs_partial"),
     signature="(f, x: Tensor[n], frozen: list[int]) -> Tensor[n]",
     hints=(
@@ -304,7 +304,7 @@ def on_the_callers_tensor(f, x, frozen):
 
 
 @lesson.exercise(
-    number="RA.4", title="Three functions deep", signature="(x: float) -> float", points=1, minutes=6, section="rA",
+    number="RA.4", title="Three functions deep", signature="(x: float) -> float", points=1, minutes=6, section="rB",
     rechecks=("chain_slope",),
     hints=(
         "Name the functions from the inside: what happens to x first, then to that, then to that?",
