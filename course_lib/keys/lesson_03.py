@@ -466,6 +466,24 @@ def minus_lost(graph, x):
     )
 
 
+@grad_by_paths.mistake("cosine-sign")
+def cosine_without_minus(graph, x):
+    """Everything is right but the cosine: right of its top, at 0, it falls, and yours rises."""
+    return _backward(
+        graph, x, lambda old, new: old + new,
+        local=lambda op, given: (math.sin(given[0]),) if op == "cos" else graphs.local(op, given),
+    )
+
+
+@grad_by_paths.mistake("quotient-sign")
+def quotient_without_minus(graph, x):
+    """Everything is right but the quotient: for positive numbers a / b falls when b grows, and yours rises."""
+    return _backward(
+        graph, x, lambda old, new: old + new,
+        local=lambda op, given: (1 / given[1], given[0] / given[1] ** 2) if op == "div" else graphs.local(op, given),
+    )
+
+
 @grad_by_paths.mistake("value")
 def value_of_the_output(graph, x):
     """You returned the value of the output. Asked is how fast it changes with x."""

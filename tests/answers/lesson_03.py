@@ -514,7 +514,7 @@ def locals_without_upstream(graph, x):
     return total
 
 
-@bank.slip("grad_by_paths", "every operation of the list")
+@bank.slip("grad_by_paths", "the quotient", named="quotient-sign")
 def minus_of_the_quotient_rule_lost(graph, x):
     state = {graph[0][0]: (x, 1.0)}
     for name, op, inputs in graph[1:]:
