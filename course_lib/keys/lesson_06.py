@@ -229,6 +229,13 @@ def slope_of_division_forgotten(z, temperature=1.0):
     return torch.diag(p) - torch.outer(p, p)
 
 
+@softmax_jacobian.mistake("E17-times")
+def multiplied_by_temperature(z, temperature=1.0):
+    """You multiplied with T. When z changes by 1, z/T changes by 1/T: divide."""
+    p = torch.softmax(z / temperature, 0)
+    return temperature * (torch.diag(p) - torch.outer(p, p))
+
+
 @softmax_jacobian.mistake("E17-p")
 def same_p_at_every_temperature(z, temperature=1.0):
     """You divided by T but left p as it is at T = 1. The temperature changes the probabilities themselves, too."""
@@ -320,6 +327,20 @@ def divided_by_entries(z, y):
 def softmax_down_the_columns(z, y):
     """Your probabilities add to 1 down the columns. Each row is one example: softmax goes along dim=1, over its classes."""
     return (torch.softmax(z, 0) - _hot(z, y)) / len(y)
+
+
+@ce_grad.mistake("E5")
+def softmax_twice(z, y):
+    """You applied softmax before cross_entropy, which has one inside: hand it the logits."""
+    leaf = z.detach().clone().requires_grad_()
+    return torch.autograd.grad(F.cross_entropy(torch.softmax(leaf, 1), y), leaf)[0]
+
+
+@ce_grad.mistake("one-hot-width")
+def one_hot_too_narrow(z, y):
+    """Wrong only where the last classes do not occur in the batch: F.one_hot(y) makes as many columns as the largest class in y
+    needs. Give it the number of classes, F.one_hot(y, z.shape[1])."""
+    return (torch.softmax(z, 1) - F.one_hot(y)) / len(y)
 
 
 @ce_grad.mistake("every-row")
@@ -415,8 +436,8 @@ def small_number_added(z, dim):
 
 @stable_log_softmax.mistake("global-max")
 def one_maximum_for_all(z, dim):
-    """You took one largest logit away from the whole tensor. A row far below it underflows: each needs its own, amax "
-    "along dim."""
+    """You took one largest logit away from the whole tensor. A row far below it underflows: each needs its own, amax
+    along dim."""
     z = z - z.max()
     return z - z.exp().sum(dim, keepdim=True).log()
 
@@ -515,6 +536,14 @@ def raised_without_shift(g, z, dim):
     """Where logits are far apart you get NaN: exp overflows. torch.softmax takes the largest logit away first."""
     raised = torch.exp(z)
     return g - raised / raised.sum(dim, keepdim=True) * g.sum(dim, keepdim=True)
+
+
+@log_softmax_vjp.mistake("E6-log")
+def through_log_of_softmax(g, z, dim):
+    """You walked back through log(softmax(z)). Where logits are far apart softmax rounds to 0, log has an infinite slope there,
+    and 0 · ∞ is NaN. Start from log_softmax, or use the rule."""
+    leaf = z.detach().clone().requires_grad_()
+    return torch.autograd.grad(torch.log(torch.softmax(leaf, dim)), leaf, g)[0]
 
 
 @lesson.exercise(
@@ -679,6 +708,15 @@ def gradient_by_the_logits(model, x, cls):
     """Your gradients are by the logits: one number for each class. The question is for x: one number for each input."""
     z = model(x).detach().requires_grad_()
     return _walk(torch.softmax(z, 0)[cls], z), _walk(z[cls], z)
+
+
+@sensitivity.mistake("B8-result")
+def grad_of_a_result(model, x, cls):
+    """You read .grad of a tensor that was computed, and only leaves keep one. Walk back to the leaf itself, or ask for the
+    gradient with torch.autograd.grad."""
+    through = _leaf(x) * 1.0
+    model(through)[cls].backward()
+    return through.grad, through.grad
 
 
 @sensitivity.mistake("log-p")

@@ -211,9 +211,15 @@ def backward_sum(X):
     return torch.sin(torch.cumsum(X.flip(0), dim=0)).sum(1).flip(0)
 
 
+def neighbours(X):
+    total = X.sum(1)
+    return total + total.roll(1) - total.roll(-1)
+
+
 COUPLED = {
     "the squared distance of each row to the mean": spread, "each row's share of a total": share,
     "a running sum down the batch": running_sum, "a running sum up the batch": backward_sum,
+    "each row's sum plus that of the row before and minus that of the row after": neighbours,
 }
 
 
@@ -267,6 +273,23 @@ def own_blocks_without_a_test(f, X):
     """You picked each row's own block and left out the others. Where rows touch those are not 0, and the task is to say so."""
     J = _blocks(f, X)
     return J[range(len(X)), range(len(X))]
+
+
+@row_gradients.mistake("D7-alone")
+def each_row_alone(f, X):
+    """You gave f one row at a time, and a batch of one has nobody to depend on. Give it the whole batch."""
+    return torch.cat([_by_sum(f, row[None]) for row in X])
+
+
+@row_gradients.mistake("D3-cancels")
+def sum_against_own_blocks(f, X):
+    """You took it that rows are independent wherever the gradient of the sum is each row's own. What the other rows do can cancel
+    in a sum: compare with unequal weights, or look at every block."""
+    J = _blocks(f, X)
+    own = J[range(len(X)), range(len(X))]
+    if not torch.allclose(J.sum(0), own):
+        raise ValueError("rows touch")
+    return own
 
 
 @row_gradients.mistake("D6")

@@ -141,7 +141,7 @@ def by_the_scaled_logits(z, temperature=1.0):
     return jacrev(lambda u: torch.softmax(u, 0))(z / temperature)
 
 
-@bank.slip("softmax_jacobian", "larger there")
+@bank.slip("softmax_jacobian", "divide", named="E17-times")
 def multiplied_by_temperature(z, temperature=1.0):
     p = torch.softmax(z / temperature, 0)
     return (torch.diag(p) - torch.outer(p, p)) * temperature
@@ -188,7 +188,7 @@ def of_the_sum(z, y):
     return leaf.grad
 
 
-@bank.slip("ce_grad", "not a constant factor")
+@bank.slip("ce_grad", "which has one inside", named="E5")
 def of_softmax_twice(z, y):
     leaf = leaf_at(z)
     F.cross_entropy(torch.softmax(leaf, 1), y).backward()
