@@ -40,6 +40,8 @@ ERRORS = (
     ("cannot be concatenated", "torch.cat joins vectors; torch.stack makes a vector of single numbers"),
     ("shapes cannot be multiplied", "the inner sizes differ"),
     ("is invalid for input of size", "reshape and view keep the number of entries: only a sum makes fewer of many"),
+    ("doesn't match the broadcast shape", "an in-place change cannot make a tensor larger: the other one has another shape"),
+    ("with a bool tensor is not supported", "a comparison gives True and False: .to(x.dtype) or 1.0 * makes numbers of them"),
     ("must match the size of tensor", "these two shapes cannot be stretched to each other"),
     ("Boolean value of Tensor with more than one value",
      "Python's if wants one True or False: use torch.where for a choice at every entry"),

@@ -117,6 +117,8 @@ PROVOKED = {
     "expected scalar type": lambda: torch.bmm(torch.ones(1, 2, 2), torch.ones(1, 2, 2, dtype=torch.float64)),
     "shapes cannot be multiplied": lambda: torch.ones(2, 3) @ torch.ones(2, 3),
     "is invalid for input of size": lambda: torch.ones(5, 3).reshape(3),
+    "doesn't match the broadcast shape": lambda: torch.ones(2).sub_(torch.ones(3, 2)),
+    "with a bool tensor is not supported": lambda: (torch.ones(2) > 0) - torch.ones(2),
     "must match the size of tensor": lambda: torch.ones(2) + torch.ones(3),
     "Boolean value of Tensor with more than one value": lambda: 1 if leaf() > 0 else 0,
     "unexpected keyword argument": lambda: torch.optim.SGD([leaf()], rate=0.1),
