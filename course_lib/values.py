@@ -1,8 +1,10 @@
 """Values of questions and answers, as observe.py describes them: in a few words with show(), as a float with number_of()."""
 
+import re
+
 import numpy as np
 
-from course_lib.observe import Array, Leaf
+from course_lib.observe import Array, Leaf, Other
 
 
 def show(value):
@@ -40,6 +42,13 @@ def show(value):
         return f"torch.{value.name}"
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
+
+
+def entries_of(value):
+    """The entries of an answer in which their order plays no part: a list, a tuple, a dict's keys or a set; [] for all else."""
+    if isinstance(value, Other) and value.type in ("set", "frozenset"):
+        return re.findall(r"'(\w+)'", value.text)
+    return list(value) if isinstance(value, list | tuple | dict) else []
 
 
 def number_of(value):

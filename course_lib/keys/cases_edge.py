@@ -32,8 +32,8 @@ def _with_zero(rng, n):
 def fix_nan_where(ask):
     """log x where x > 0, else 0; its gradient is 1/x or 0."""
     with ask.part("value and gradient, with zeros and negative numbers among the entries", 3):
-        for n in (3, 4, 5):
-            x = _with_zero(ask.rng, n)
+        for n in (3, 4, 5, "tiny"):
+            x = np.array([0.0, ask.rng.uniform(2, 9) * 1e-9, 0.7]) if n == "tiny" else _with_zero(ask.rng, n)
             safe = np.where(x > 0, x, 1.0)
             gradient = np.where(x > 0, weights(x.shape) / safe, 0.0)
             ask(Leaf(x)).equals(np.log(safe), "the value").gradient_equals(gradient)
@@ -67,6 +67,18 @@ def clamped(x):
 def a_little_added(x):
     """Adding something to x keeps the log finite and makes every value wrong: log(x + ε) is not log x."""
     return torch.where(x > 0, torch.log(x.clamp(min=0) + 1e-2), torch.zeros_like(x))
+
+
+@fix_nan_where.mistake("offset-small")
+def a_very_little_added(x):
+    """What you add inside the log is small and still wrong: entries of its size get another log, and another slope."""
+    return torch.where(x > 0, torch.log(x.clamp(min=0) + 1e-8), torch.zeros_like(x))
+
+
+@fix_nan_where.mistake("cut-small")
+def small_entries_cut_off(x):
+    """You raise small entries to a smallest one before the log. Their log, and their slope, are those of another number."""
+    return torch.where(x > 0, torch.log(x.clamp(min=1e-6)), torch.zeros_like(x))
 
 
 @fix_nan_where.mistake("no-graph")

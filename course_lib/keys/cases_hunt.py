@@ -1,13 +1,15 @@
 """Cases 8.11 and 8.12 of lesson 08: a backward that is wrong and trains all the same, and three faults at once."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from course_lib.judge import Layer
+from course_lib.judge import Answer, Layer
 from course_lib.keys.cases import CATALOGUE, fault, lesson, numbers, probe, too_strict
+from course_lib.values import entries_of
 
 # --- 8.11 wrong factor -----------------------------------------------------------------------------------------------
 
@@ -192,6 +194,14 @@ def _trained(weights, X, y, steps, lr=0.5):
     return losses
 
 
+def weights_watched(run, weights, X, y, steps):
+    """your function trains, and the weights it was given are looked at afterwards"""
+    before = [w.clone() for w in weights]
+    losses = run(weights, X, y, steps)
+    kept = all(not w.requires_grad and torch.equal(w, old) for w, old in zip(weights, before, strict=True))
+    return {"losses": losses, "kept": kept}
+
+
 @lesson.exercise(
     number="8.12a", title="Three faults at once: mend them",
     signature="(weights: list[Tensor], X: Tensor[N, n], y: LongTensor[N], steps: int) -> list[float]", points=3, minutes=15,
@@ -211,7 +221,11 @@ def fix_triple_fault(ask):
     with ask.part("every loss of several runs", 3):
         for steps in (5, 4, 6):
             weights, X, y = _problem(ask.rng)
-            ask(weights, X, y, steps).equals(_trained(weights, X, y, steps), "the loss")
+            answer = ask.using(weights_watched, weights, X, y, steps)
+            losses = answer.value["losses"] if answer.value else None
+            Answer(ask, replace(answer.reply, value=losses), answer.args).equals(_trained(weights, X, y, steps), "the loss")
+            answer.holds(not answer.value or answer.value["kept"], "weights that stay as they are",
+                         "the weights that were handed in have changed (numbers or requires_grad)", layer=Layer.SIDE_EFFECT)
 
 
 @fix_triple_fault.broken
@@ -229,8 +243,8 @@ def triple_fault(weights, X, y, steps):
     return losses
 
 
-def _run(weights, X, y, steps, softmax=False, clear=True, late=False, rebind=None):
-    params = [w.detach().clone().requires_grad_() for w in weights]
+def _run(weights, X, y, steps, softmax=False, clear=True, late=False, rebind=None, copy=True):
+    params = [w.detach().clone().requires_grad_() for w in weights] if copy else weights
     losses = []
 
     def loss_now():
@@ -290,6 +304,13 @@ def both_silent_faults(weights, X, y, steps):
     return _run(weights, X, y, steps, softmax=True, clear=False)
 
 
+@fix_triple_fault.mistake("shared")
+def weights_of_the_caller(weights, X, y, steps):
+    """The losses are right, and you trained on the caller's own numbers: .detach() alone shares them. Make a copy, .clone()."""
+    params = [w.detach().requires_grad_() for w in weights]
+    return _run(params, X, y, steps, copy=False)
+
+
 @fix_triple_fault.mistake("late")
 def noted_after_the_update(weights, X, y, steps):
     """Your losses lie one step ahead: each is to be noted before its update."""
@@ -312,7 +333,7 @@ def fault_triple_fault(ask):
     """The three ideas behind the faults, in any order."""
     with ask.part("three ideas", 1):
         answer = ask()
-        value = answer.value if isinstance(answer.value, list | tuple) else []
+        value = entries_of(answer.value)
         said = [one.strip().upper() for one in value if isinstance(one, str)]
         known = len(set(said)) == len(value) == 3 and all(one in CATALOGUE for one in said)
         answer.holds(known, "a list of three different ids of the table", layer=Layer.TYPE)

@@ -259,6 +259,10 @@ def fix_hidden_state(ask):
                          "second", f"behind h the graph grows: {behind} operations", layer=Layer.VALUE)
             answer.holds(value.get("kept") is False, "no retain_graph: what a walk back has used is freed",
                          "a graph can still be walked after your function is done", layer=Layer.METHOD)
+            kept = value.get("losses")
+            tracked = isinstance(kept, list | tuple) and any(getattr(loss, "requires_grad", False) for loss in kept)
+            answer.holds(not tracked, "plain numbers", "the losses are tensors, each with the graph of its step",
+                         layer=Layer.VALUE)  # fmt: skip
             got = value.get("gradient")
             answer.holds(got is not None, "cell's parameters with the gradients of all steps in .grad",
                          "cell's parameters have no .grad", layer=Layer.CONNECTED)
@@ -325,6 +329,18 @@ def detached_but_retained(cell, xs, h0):
         loss = (h**2).sum()
         loss.backward(retain_graph=True)
         losses.append(loss.item())
+    return losses
+
+
+@fix_hidden_state.mistake("F13")
+def losses_as_tensors(cell, xs, h0):
+    """The state is cut off rightly, but the list keeps tensors, and each of them holds on to the graph of its step. Keep
+    loss.item()."""
+    h, losses = h0, []
+    for x in xs:
+        h = cell(x, h.detach())
+        losses.append((h**2).sum())
+        losses[-1].backward()
     return losses
 
 

@@ -1090,7 +1090,7 @@ for name, ids in {
         assert id in CATALOGUE
         bank.value(f"fault_{name}", id)
         bank.value(f"fault_{name}", f" {id.lower()} ")
-for order in (["E5", "F1", "F5"], ["F5", "E5", "F1"], ("f1", "f5", "e5")):
+for order in (["E5", "F1", "F5"], ["F5", "E5", "F1"], ("f1", "f5", "e5"), {"E5", "F1", "F5"}):
     bank.value("fault_triple_fault", order)
 
 
