@@ -2,6 +2,7 @@
 Newton's method, torch.optim, differences.
 """
 
+import itertools
 import math
 
 import numpy as np
@@ -10,21 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from course_lib.judge import LocalSource, judge
 from course_lib.keys import optimisers
-from course_lib.keys.lesson_07 import (
-    BOUND,
-    FAULTS,
-    LOOP_LINES,
-    ROUNDS,
-    bowl,
-    corners,
-    descend_line,
-    full_gradient,
-    planted_line,
-    run_loop,
-    script_with_three_faults,
-    two_layers,
-)  # fmt: skip
+from course_lib.keys.loops import LOOP_LINES, ROUNDS, bowl, descend_line, loop_order, planted_line, run_loop
+from course_lib.keys.loops_gradients import full_gradient, two_layers
+from course_lib.keys.loops_runs import BOUND, FAULTS, corners, script_with_three_faults
 
 FLOAT32 = 2e-5
 
@@ -347,11 +338,6 @@ def obeys_the_rule(order):
 
 
 def test_exactly_the_orders_that_obey_the_rule_train():
-    import itertools
-
-    from course_lib.judge import LocalSource, judge
-    from course_lib.keys.lesson_07 import loop_order
-
     right = [order for order in map("".join, itertools.permutations(LOOP_LINES, 5)) if {"A", "B", "C", "F"} <= set(order)]
     assert sum(map(obeys_the_rule, right)) == 4 and ROUNDS > 3
     for order in right:
@@ -359,6 +345,13 @@ def test_exactly_the_orders_that_obey_the_rule_train():
         trains = problem is None and abs(w - run_loop(list("CFEAB"))[0][0]) < 1e-9
         assert trains == obeys_the_rule(order), order
     assert judge(loop_order, LocalSource(list("CFEAB"))).passed
+
+
+@pytest.mark.parametrize("order, named", [
+    ("CHFAB", "graph-cut"), ("CFGAB", "B7"), ("CFABG", "F1"), ("CFADB", "F1"), ("ECAFB", "too-early"), ("ECFAG", ""),
+])  # fmt: skip
+def test_an_order_with_two_faults_is_named_by_the_one_that_stops_it(order, named):
+    assert judge(loop_order, LocalSource(list(order))).misconception == named
 
 
 @pytest.mark.parametrize("seed", range(4))

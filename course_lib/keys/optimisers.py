@@ -301,6 +301,14 @@ def add_adam_mistakes(exercise):
             self.t += 1
             return super().means(g, k)
 
+    @exercise.mistake("t-early")
+    class StartsAtZero(_HandAdam):
+        """t is 0 in the first step, and 1 − β⁰ is 0: both corrections divide by 0. Count up before you correct."""
+
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.t = -1
+
     @exercise.mistake("t-late")
     class StartsAtTwo(_HandAdam):
         """t is one too large: it counts from 1, and the first step has t = 1."""

@@ -17,6 +17,7 @@ bank.value("loop_order", ["E", "C", "F", "A", "B"])
 bank.value("loop_order", ["C", "F", "E", "A", "B"])
 bank.value("loop_order", ["C", "E", "F", "A", "B"])
 bank.value("loop_order", ("C", "F", "A", "B", "E"))
+bank.value("loop_order", ["c", "f", "e", "a", "b"])
 
 # --- 7.2 -------------------------------------------------------------------------------------------------------------
 
@@ -271,9 +272,18 @@ def rebound(params, max_norm):
     return flat.norm()
 
 
-@bank.honest("clip_norm")
+@bank.slip("clip_norm", "you write it yourself", named="ready-made")
 def as_torch_does(params, max_norm):
     return float(nn.utils.clip_grad_norm_(params, max_norm))
+
+
+@bank.honest("clip_norm")
+def by_stacked_norms(params, max_norm):
+    having = [p for p in params if p.grad is not None]
+    norm = torch.stack([torch.linalg.vector_norm(p.grad) for p in having]).norm()
+    for p in having:
+        p.grad.mul_(torch.clamp(max_norm / norm, max=1.0))
+    return norm.item()
 
 
 @bank.slip("clip_norm", "something is None here")
@@ -482,7 +492,7 @@ class ReadyMadeAdam(ReadyMade):
         self.inner = torch.optim.Adam(params, lr, betas, eps, weight_decay)
 
 
-@bank.slip("HandAdam", "finite")
+@bank.slip("HandAdam", "t is 0 in the first step", named="t-early")
 class CountsFromZero(AdamOfThePaper):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -667,6 +677,19 @@ def other_optimiser_and_relu(X, y, steps):
     return losses
 
 
+@bank.slip("fix_training_script", "nothing clears them", named="F1")
+def zero_grad_thrown_away(X, y, steps):
+    model = nn.Sequential(nn.Linear(X.shape[1], 16), nn.Tanh(), nn.Linear(16, 2)).to(X.dtype)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.05)
+    losses = []
+    for _ in range(steps):
+        loss = F.cross_entropy(model(X), y)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return losses
+
+
 @bank.slip("fix_training_script", "one loss for each step")
 def last_loss_only(X, y, steps):
     return smallest_repair(X, y, steps)[-1:]
@@ -679,6 +702,7 @@ def dtype_lost(X, y, steps):
 
 bank.value("training_script_faults", ["B", "D", "F"])
 bank.value("training_script_faults", ("F", "D", "B"))
+bank.value("training_script_faults", {"D", "B", "F"})
 
 # --- what hints must not hold ----------------------------------------------------------------------------------------
 
