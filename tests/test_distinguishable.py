@@ -27,6 +27,8 @@ def tracked(value):
     """Which tensors of an answer carry a graph: a key may tell ideas apart by it with a recogniser of its own."""
     if isinstance(value, list | tuple):
         return [tracked(item) for item in value]
+    if isinstance(value, dict):
+        return {key: tracked(item) for key, item in value.items()}
     return getattr(value, "requires_grad", False)
 
 
