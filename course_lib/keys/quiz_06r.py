@@ -48,6 +48,24 @@ QUESTIONS = {
         slips={True: "The sum mixes what each row does to the others into its gradient."},
         why="The sum trick needs rows that do not touch.",
     ),
+    "06r-flat": Question(
+        "f(u, v) = u·v at (3, 4). Along which direction is the slope 0: (3, −4), (4, 3) or another?",
+        choice("(3, −4)", "(4, 3)", "another"),
+        slips={"(4, 3)": "That is the gradient itself, the steepest way up."},
+        why="The gradient is (4, 3), and 4·3 − 3·4 = 0: along the contour.",
+    ),
+    "06r-paths": Question(
+        "y = x·x + sin(x). Along how many paths does x reach y?",
+        number(3, rtol=1e-6),
+        slips={2: "x·x takes x twice: two paths through the product, one through sin."},
+        why="Two through the product, one through sin; their contributions add up.",
+    ),
+    "06r-step": Question(
+        "A central difference of sin in float32. Which step is best: 0.1, 0.01 or 1e-07?",
+        choice("0.01", "0.1", "1e-07"),
+        slips={"1e-07": "There rounding is divided by next to nothing.", "0.1": "There the curve bends too much."},
+        why="float32 wants a step near 1e-2: smaller ones divide rounding errors.",
+    ),
     "06r-exit-1": Question(
         "p = softmax(z) = (0.6, 0.3, 0.1) and g = (1, 1, 1). What is entry 0 of gᵀJ?",
         number(0.0),

@@ -195,6 +195,13 @@ def which_shape(shape):
     return tuple(x.shape) if jvp(f, (x,), (torch.ones(shape),))[1].shape == (3,) else None
 
 
+def best_step_in_float32():
+    x = np.float32(1.3)
+    off = {h: abs((np.sin(x + np.float32(h)) - np.sin(x - np.float32(h))) / np.float32(2 * h) - np.cos(1.3))
+           for h in (0.1, 0.01, 1e-7)}  # fmt: skip
+    return f"{min(off, key=off.get):g}"
+
+
 bank.computed = {
     "06r-mix-1": lambda: which_shape(4),
     "06r-mix-2": lambda: 0.004 * error_of_a_central_difference(0.01) / error_of_a_central_difference(0.02),
@@ -203,6 +210,9 @@ bank.computed = {
     "06r-mix-5": lambda: torch.func.grad(lambda x: x * x * (x * x).detach())(torch.tensor(3.0)).item(),
     "06r-which": lambda: "hvp" if 2 * 10**6 < (10**6) ** 2 else "hessian",
     "06r-rows": rows_of_a_softmax_over_the_batch_are_independent,
+    "06r-flat": lambda: "(3, −4)" if np.array([4, 3]) @ np.array([3, -4]) == 0 else "another",
+    "06r-paths": lambda: len(["x·", "·x", "sin"]),
+    "06r-step": best_step_in_float32,
     "06r-exit-1": softmax_of_the_sum,
     "06r-exit-2": lambda: len(vjp(torch.sin, torch.ones(1000))[1](torch.ones(1000))),
     "06r-exit-3": lambda: "probabilities" if abs(math.log(1 + 1 / math.e) - 0.31) < 0.005 else "logits",
