@@ -35,6 +35,14 @@ QUESTIONS = {
         slips={6: "The second walk is added to the first.", 36: "Gradients are added, not multiplied."},
         why="6 + 6.",
     ),
+    "08-parameters": Question(
+        "Net has three linear layers, two of them in a plain Python list. How many parameters (weights and biases) does "
+        "model.parameters() list?",
+        number(2, rtol=1e-6),
+        slips={6: "That is what was meant. nn.Module finds attributes that are layers, and does not look into lists.",
+               3: "A layer has two: a weight and a bias."},
+        why="Only the last layer is an attribute: one weight, one bias.",
+    ),
     "08-nograd": Question(
         "with torch.no_grad(): z = x**2 + y**3. Then z.backward(). Works or raises?",
         works_or_raises("raises"),

@@ -1177,6 +1177,12 @@ bank.computed = {
     "08-recall-chunks": weight_of_the_small_chunk,
     "08-recall-logit": slope_of_the_right_logit,
     "08-recall-twice": lambda: x_grad("x = torch.tensor(3.0, requires_grad=True)", "(x**2).backward()", "(x**2).backward()"),
+    "08-parameters": lambda: len(after(
+        "class Net(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.hidden, self.last = [torch.nn.Linear(1, 4), torch.nn.Linear(4, 4)], torch.nn.Linear(4, 1)",
+        "found = list(Net().parameters())").found),
     "08-nograd": lambda: runs(X2, "with torch.no_grad(): z = x**2", "z.backward()"),
     "08-inplace": message_of_inplace,
     "08-doubled": lambda: str(int(x_grad(X2, "y = 2 * x", "y.mul_(2)", "y.backward()"))),
