@@ -53,6 +53,21 @@ QUESTIONS = {
                "stands still": "Gradients arrive and steps are made."},
         why="Adding up gradients is momentum 1: it swings through the valley for ever.",
     ),
+    "07-four": Question(
+        "The bowl, a few steps each: the correct loop, one without zero_grad, one cleared before the step, one with + lr for "
+        "− lr. Which of them ends higher than it began?",
+        choice("+ lr", "no zero_grad", "cleared before step", "correct"),
+        slips={"no zero_grad": "It swings, through the valley and back.",
+               "cleared before step": "It never moves."},
+        why="Only the sign mistake climbs; the others run quietly.",
+    ),
+    "07-fill-velocity": Question(
+        "Momentum 0.9, gradients 2 and then 1. What is the velocity after the second step?",
+        number(2.8, rtol=1e-6),
+        slips={3: "The old velocity is damped: 0.9·2.", 1.9: "The old velocity is 2, not 1: 0.9·2 + 1.",
+               0.28: "The gradient is added in full, not with 1 − 0.9."},
+        why="0.9·2 + 1.",
+    ),
     "07-between": Question(
         "(w − 3)², learning rate 0.1, from w = 1, but zero_grad() stands between backward() and step(). What is w after three "
         "rounds?",

@@ -3,6 +3,7 @@
 import math
 from functools import cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -814,6 +815,35 @@ def order_that_trains():
 
 
 WN = "w = torch.tensor(1.0, requires_grad=True); (w ** 2).backward()"
+def which_loop_climbs():
+    """By the factors of the bowl ½(u² + 4v²) at learning rate 0.2: which of four loops ends higher than it began."""
+    curvature, place = np.array([1.0, 4.0]), np.array([-1.7, 1.3])
+
+    def height(at):
+        return (curvature * at**2).sum() / 2
+
+    without_clearing, velocity = place, np.zeros(2)
+    for _ in range(12):
+        velocity = velocity + curvature * without_clearing
+        without_clearing = without_clearing - 0.2 * velocity
+    ends = {
+        "correct": (1 - 0.2 * curvature) ** 12 * place, "no zero_grad": without_clearing, "cleared before step": place,
+        "+ lr": (1 + 0.2 * curvature) ** 2 * place,
+    }
+    (climbs,) = [name for name, end in ends.items() if height(end) > height(place)]
+    return climbs
+
+
+def velocity_after(*gradients):
+    """The velocity torch.optim.SGD keeps after these gradients, momentum 0.9."""
+    w = torch.zeros((), requires_grad=True)
+    optimiser = torch.optim.SGD([w], lr=0.1, momentum=0.9)
+    for gradient in gradients:
+        w.grad = torch.tensor(gradient)
+        optimiser.step()
+    return optimiser.state[w]["momentum_buffer"].item()
+
+
 bank.computed = {
     "07-recall-logit": lambda: (torch.tensor([0.6, 0.3, 0.1]) - F.one_hot(torch.tensor(1), 3))[1].item(),
     "07-recall-chance": lambda: F.cross_entropy(torch.zeros(1, 4), torch.tensor([2])).item(),
@@ -826,6 +856,8 @@ bank.computed = {
     "07-by-b": lambda: after("x = torch.linspace(-5, 5, 100, dtype=torch.float64); b = torch.zeros((), requires_grad=True)",
                              "((b - (2 * x - 1)) ** 2).mean().backward()").b.grad.item(),
     "07-forget": what_forgetting_does,
+    "07-four": which_loop_climbs,
+    "07-fill-velocity": lambda: velocity_after(2.0, 1.0),
     "07-between": lambda: places(3, 1.0, [LOSS, BACK, ZERO, STEP])[-1],
     "07-lag": lambda: places(1, 1.0, [STEP, ZERO, LOSS, BACK])[-1],
     "07-in-place": lambda: runs(WN, "w -= 0.1 * w.grad"),
