@@ -201,6 +201,16 @@ def sgd_step(ask):
                          "your function used an optimiser of torch.optim", layer=Layer.METHOD)  # fmt: skip
 
 
+sgd_step.sort_lines(
+    "for w in params:",
+    "    if w.grad is not None:",
+    "        with torch.no_grad():",
+    "            w -= lr * w.grad",
+    "        w.grad = None",
+    lures={"F4": "            w += lr * w.grad", "F5": "            w = w - lr * w.grad"},
+)
+
+
 def _step(params, lr, clear=True):
     with torch.no_grad():
         for w in params:
@@ -331,6 +341,20 @@ def _first_two(answer):
         return Answer(answer.ask, replace(answer.reply, value=tuple(answer.value[:2])), answer.args)
     answer.holds(False, "three things: w, b and the losses", layer=Layer.TYPE)
     return answer
+
+
+fit_line.sort_lines(
+    "w, b = (torch.zeros(1, dtype=x.dtype, requires_grad=True) for _ in range(2))",
+    "optimiser, losses = torch.optim.SGD([w, b], lr=lr), []",
+    "for _ in range(epochs):",
+    "    loss = ((w * x + b - y) ** 2).mean()",
+    "    losses.append(loss.item())",
+    "    optimiser.zero_grad()",
+    "    loss.backward()",
+    "    optimiser.step()",
+    "return w.item(), b.item(), losses",
+    lures={"F8": "    loss = ((w * x + b - y) ** 2).sum()", "half": "    loss = ((w * x + b - y) ** 2).mean() / 2"},
+)
 
 
 def _fit(x, y, lr, epochs, loss_of=None, clear="before", sign=1, start=0.0, after=False):

@@ -212,6 +212,20 @@ def clip_norm(ask):
         asked(round(0.4 * norm, 2), 0 if ask.problems else 1)
 
 
+clip_norm.sort_lines(
+    "gradients = [p.grad for p in params if p.grad is not None]",
+    "norm = sum((g**2).sum() for g in gradients).sqrt().item()",
+    "factor = min(1.0, max_norm / norm)",
+    "for g in gradients:",
+    "    g *= factor",
+    "return norm",
+    lures={
+        "always": "factor = max_norm / norm", "no-root": "norm = sum((g**2).sum() for g in gradients).item()",
+        "copies": "    g = factor * g",
+    },
+)
+
+
 def _with_gradients(params):
     return [p for p in params if p.grad is not None]
 
