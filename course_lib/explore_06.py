@@ -103,7 +103,7 @@ def softmax_seesaw(f=None):
         Scene(figure=made, movers=draw["movers"], update=update),
         name="softmax_seesaw",
         tasks=tasks if f is None else [Task("Say what p₁ does when z₀ is raised by 0.1.", predicted)],
-        **{f"z{i}": Slider(-4, 4, 1 / 8, value, names[i]) for i, value in enumerate((1, 0.5, -0.5, -1))},
+        **{f"z{i}": Slider(-4, 4, 1 / 8, value, names[i]) for i, value in enumerate((1, 0.5, 0.75, -1))},
         temperature=Slider(0.25, 4, 0.25, 1, "temperature"),
         c=Slider(-4, 4, 0.5, 0, "add c to all"),
         turn=Choice(tuple(names), names[2], "arrows for"),

@@ -38,7 +38,7 @@ def test_bars_are_p_and_arrows_a_column_of_the_jacobian(temperature, turn):
 
 
 def test_adding_a_constant_changes_nothing():
-    explorer = softmax_seesaw()
+    explorer = softmax_seesaw().set(z2=-0.5)
     before = explorer.text
     assert explorer.set(c=2.5).text == before
     note = explorer.scene.figure.axes[0].texts[-1].get_text()
