@@ -50,9 +50,8 @@ ERRORS = (
      "a plain number has no backward: .item(), float() or a function from math turned the tensor into one"),
     ("'NoneType'", "something is None here: .grad before the first backward, .grad of a result in the middle, or a function "
      "without a return"),
-    ("unsupported operand type",
-     "the two sides of this operator do not go together: print the type of both. A class answers a number on its left in "
-     "__radd__, __rmul__ and __rsub__"),
+    ("and 'Dual'", "with a plain number on its left, Python asks the class on its right for __radd__, __rmul__ or __rsub__"),
+    ("unsupported operand type", "the two sides of this operator do not go together: print the type of both"),
     ("can only convert", "this tensor has more than one entry: .item() wants exactly one"),
     ("a Tensor with", "this tensor has more than one entry: .item() wants exactly one"),
     ("only one element tensors can be converted",

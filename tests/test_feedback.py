@@ -105,6 +105,7 @@ PROVOKED = {
     "to return a scalar": lambda: torch.func.grad(torch.sin)(torch.ones(2)),
     "bitwise_xor": lambda: leaf() ^ 2,
     "for ^:": lambda: 0.7 ^ 2,
+    "and 'Dual'": lambda: 2.0 * type("Dual", (), {})(),
     "unsupported operand type": lambda: 2.0 * object(),
     "did not match": lambda: torch.allclose(torch.ones(2), torch.ones(2, dtype=torch.float64)),
     "size mismatch": lambda: torch.ones(4, 3) @ torch.ones(4),
