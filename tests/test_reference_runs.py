@@ -113,6 +113,16 @@ def test_two_batches_of_ten_with_a_divisor_are_one_of_twenty():
     assert torch.allclose(doubled, 2 * accumulation([20], [1], {1}), atol=1e-8)
 
 
+def test_the_data_of_the_batches_have_the_reference_errors():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model, X, y = nn.Linear(10, 1), torch.randn(100, 10), torch.randn(100, 1)
+    A = np.column_stack([X.numpy(), np.ones(100)]).astype(float)
+    best = np.linalg.lstsq(A, y.numpy().astype(float), rcond=None)[0]
+    assert F.mse_loss(model(X), y).item() == pytest.approx(1.031737, abs=1e-5)
+    assert ((A @ best - y.numpy()) ** 2).mean() == pytest.approx(0.804307, abs=1e-5)
+
+
 def test_unequal_batches_need_their_shares():
     whole = accumulation([14], [1], {1})
     assert not torch.allclose(accumulation([10, 4], [2, 2], {2}), whole, atol=1e-4)
@@ -291,6 +301,22 @@ def test_gradients_fade_towards_the_first_layer(activation, first, last):
     if activation is nn.Sigmoid:  # each layer multiplies by at most ¼ times the norm of its weights
         bound = math.prod(0.25 * layer.weight.detach().norm().item() for layer in model[2::2])
         assert sizes[0] < bound
+
+
+@pytest.mark.parametrize("activation, end", [(nn.Sigmoid, 0.6931), (nn.Tanh, 0.2481), (nn.ReLU, 0.6876)])
+def test_after_200_steps_a_deep_network_is_where_the_reference_says(activation, end):
+    X, y = moons(0)
+    widths = [2, *[16] * 6]
+    model = fresh(lambda: nn.Sequential(
+        *(layer for a, b in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(a, b), activation())), nn.Linear(16, 2)
+    ))  # fmt: skip
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(200):
+        optimiser.zero_grad()
+        loss = F.cross_entropy(model(X), y)
+        loss.backward()
+        optimiser.step()
+    assert loss.item() == pytest.approx(end, abs=2e-3)
 
 
 # --- the data and references of the key ------------------------------------------------------------------------------
