@@ -148,11 +148,14 @@ class Stage:
             self.channel.send(["part"], fds=[theirs.fileno()], deadline=deadline)
         return wire.Channel(ours)
 
-    def end_copy(self):
-        """Kill the copy; its wait status if it had ended by itself, −1 if it had not. Closed if that failed."""
+    def end_copy(self, silent=False):
+        """Kill the copy; its wait status if it had ended by itself, −1 if it had not. Closed if that failed.
+
+        silent: it has closed its end of the line.
+        """
         try:
             deadline = time.monotonic() + GRACE_SECONDS
-            self.channel.send(["stop"], deadline=deadline)
+            self.channel.send(["stop", silent], deadline=deadline)
             kind, status = self.channel.receive(deadline=deadline)
             if kind != "ended" or type(status) is not int:
                 raise wire.WireError("out of turn")

@@ -59,13 +59,13 @@ class WallSource:
             self._give_up(Status.OUT_OF_MEMORY, "The answer asked for more memory than there is for a submission.")
         return reply
 
-    def close(self):
-        """End the copy that is open."""
+    def close(self, silent=False):
+        """End the copy that is open; how it had ended by then. silent: it has closed its end."""
         channel, stage = self._channel, self._stage
         self._channel = self._stage = None
         if channel:
             channel.close()
-            return self._end(stage)
+            return self._end(stage, silent)
         return 0
 
     # --- inside ---
@@ -79,9 +79,9 @@ class WallSource:
             self.session.close_stage()
             self._give_up(Status.NOT_JUDGED, "The process that ran the notebook was gone.")
 
-    def _end(self, stage):
+    def _end(self, stage, silent=False):
         try:
-            return stage.end_copy()
+            return stage.end_copy(silent)
         except wire.Closed:  # it does not obey: end it as a whole
             self.session.close_stage()
             return -1
@@ -120,7 +120,7 @@ class WallSource:
 
     def _how_it_ended(self):
         """(status, sentence) for a copy whose end of the line is closed."""
-        who, status = self.exercise.name, self.close()
+        who, status = self.exercise.name, self.close(silent=True)
         number = status & 0x7F if status > 0 else 0
         if number == 9:
             return Status.OUT_OF_MEMORY, f"{who} was ended by the system, which was probably out of memory."
@@ -175,7 +175,7 @@ class SharedSource(WallSource):
             raise NoReply(Status.NOT_JUDGED, "The key asks something else.")
         return self._reply(args, question, packed)
 
-    def close(self):
+    def close(self, silent=False):
         """The copy stays for the next answer."""
         return 0
 

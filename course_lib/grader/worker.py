@@ -19,6 +19,7 @@ import random
 import signal
 import socket
 import sys
+import time
 import traceback
 import types
 
@@ -30,6 +31,7 @@ from course_lib.grader.magics import without_magics
 from course_lib.observe import Failure, Reply, explain_failure, is_untouched, reply_of
 
 PR_SET_CHILD_SUBREAPER = 36
+PATIENCE_SECONDS = 2.0  # for a copy that crashed to be gone
 PRINTED_LIMIT = 2000  # characters of a notebook's own output kept, which nobody reads but a person
 
 
@@ -150,7 +152,7 @@ class Notebook:
                 elif order == "part":
                     self.fork_copy(descriptors[0])
                 elif order == "stop":
-                    self.grader.send(["ended", self.end_copy()])
+                    self.grader.send(["ended", self.end_copy(*rest)])
         except wire.Closed:
             os._exit(0)
 
@@ -192,9 +194,16 @@ class Notebook:
                 os._exit(70)
         os.close(descriptor)
 
-    def end_copy(self):
-        """Kill the copy and whatever it or the cells left running; how the copy had ended by then."""
+    def end_copy(self, silent):
+        """Kill the copy and whatever it or the cells left running; how the copy had ended by then.
+
+        silent: it has closed its end of the line, so it is probably about to end by itself, and that takes a moment.
+        """
         done, status = os.waitpid(self.copy, os.WNOHANG)
+        patience = time.monotonic() + PATIENCE_SECONDS
+        while silent and not done and time.monotonic() < patience:
+            time.sleep(0.001)
+            done, status = os.waitpid(self.copy, os.WNOHANG)
         if not self.end_others():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.copy, signal.SIGKILL)
