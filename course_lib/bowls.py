@@ -81,22 +81,27 @@ class Bowl:
 @lru_cache(maxsize=16)  # a picture and its tasks ask for the same one
 def descend(bowl, lr, steps, momentum=0.0):
     """(path of shape (steps + 1, 2), losses of shape (steps + 1,)) of gradient descent on a bowl from START."""
+    return descent(bowl.field, lr, steps, momentum)
+
+
+def descent(f, lr, steps, momentum=0.0):
+    """The same on any torch function of a tensor of shape (2,) that is known to have a gradient."""
     w, velocity = torch.tensor(START, dtype=torch.float64), 0.0
     path, losses = [], []
     for _ in range(steps + 1):
-        loss, gradient = _slope(bowl, w)
+        loss, gradient = _slope(f, w)
         path.append(w)
         losses.append(loss)
-        velocity = momentum * velocity + gradient
+        velocity = gradient + momentum * velocity if momentum else gradient
         w = w - lr * velocity
     return torch.stack(path).numpy(), np.array(losses)
 
 
-def _slope(bowl, w):
-    """(loss, gradient) as field.at gives them, for a function that was tried before: in half the time."""
+def _slope(f, w):
+    """(loss, gradient) as Field.at gives them, for a function that was tried before: in half the time."""
     with torch.enable_grad():
         x = w.clone().requires_grad_()
-        loss = bowl.field(x).reshape(())
+        loss = f(x).reshape(())
         grads = torch.autograd.grad(loss, x, allow_unused=True) if loss.grad_fn is not None else (None,)
     return loss.item(), torch.zeros_like(w) if grads[0] is None else grads[0]
 
@@ -106,7 +111,7 @@ class _Sealed(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, w, bowl):
-        loss, gradient = _slope(bowl, w.detach())
+        loss, gradient = _slope(bowl.field, w.detach())
         ctx.save_for_backward(gradient)
         return w.new_tensor(loss)
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from course_lib import loops, theme
-from course_lib.bowls import CURVATURE, START, Bowl, descend
+from course_lib.bowls import CURVATURE, START, Bowl, descend, descent
 from course_lib.controls import Cards, Slider, even_step
 from course_lib.live import Explorer, Scene, Task
 from course_lib.partials import vector_text
@@ -26,11 +26,12 @@ def learning_rate_dial(f=None):
     f: a function of two variables with a lowest point, f(u, v) or f(tensor of shape (2,)). Default: ½(λ₀u² + λ₁v²), with a
     slider for each λ.
     """
-    return _bowl_dial() if f is None else _own_dial(Bowl(f))
-
-
-def _bowl_dial():
+    bowl = None if f is None else Bowl(f)
     made = theme.figure(1, 2, width=8.7, height=4.2, left=0.6, gap=0.32, width_ratios=(1.05, 1))
+    return _usual_dial(made) if bowl is None else _own_dial(made, bowl)
+
+
+def _usual_dial(made):
     draw = {"contours": _moving_ellipses(made.axes[0]), **_dial_artists(*made.axes)}
 
     def update(lr, lambda0, lambda1):
@@ -73,15 +74,7 @@ def _bowl_dial():
 def walk(lr, curvature):
     """(path of shape (STEPS + 1, 2), losses of shape (STEPS + 1,)) of gradient descent on the bowl, by autograd."""
     curvature = torch.as_tensor(curvature, dtype=torch.float64)
-    x, path, losses = torch.tensor(START, dtype=torch.float64, requires_grad=True), [], []
-    with torch.enable_grad():
-        for _ in range(STEPS + 1):
-            loss = (curvature * x * x).sum() / 2
-            (gradient,) = torch.autograd.grad(loss, x)
-            path.append(x.detach())
-            losses.append(loss.item())
-            x = (x.detach() - lr * gradient).requires_grad_()
-    return torch.stack(path).numpy(), np.array(losses)
+    return descent(lambda x: (curvature * x * x).sum() / 2, lr, STEPS)
 
 
 def _ellipses(curvature):
@@ -116,9 +109,8 @@ def _moving_ellipses(bowl):
     return line
 
 
-def _own_dial(bowl):
+def _own_dial(made, bowl):
     """The dial for a student's own bowl: λ belongs to the Hessian on its floor, and how far that holds is seen."""
-    made = theme.figure(1, 2, width=8.7, height=4.2, left=0.6, gap=0.32, width_ratios=(1.05, 1))
     contours(bowl.field, SQUARE, made.axes[0])
     draw = _dial_artists(*made.axes)
     made.axes[1].set(ylabel="loss above the floor")
