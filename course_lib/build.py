@@ -266,24 +266,44 @@ def main_release(out):
     if main(check=True, run=False):
         raise BuildError(f"nothing was packed, because exercises/ is stale: run {COMMAND} first.")
     files = release_files()
-    new = target.with_name(target.name + ".new")
-    with zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as packed:
-        for path in files:
-            # A fixed date: the same course makes the same zip.
-            entry = zipfile.ZipInfo(f"course/{path.relative_to(ROOT).as_posix()}", (2026, 1, 1, 0, 0, 0))
-            entry.external_attr = 0o644 << 16
-            packed.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
-    os.replace(new, target)
+    write_zip(target, course_entries(files))
     print(f"{target}: {len(files)} files, no solutions, no tests, no grader")
     return 0
 
 
 def release_files():
     """Every file that belongs to the students' copy, sorted."""
-    found = []
-    for name in FOR_STUDENTS:
-        path = ROOT / name
-        found += [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    found = files_below(FOR_STUDENTS)
     hidden = [file for file in found if any(part.startswith((".", "__pycache__")) for part in file.relative_to(ROOT).parts)]
     barred = [file for file in found if file.relative_to(ROOT).as_posix().startswith(NOT_FOR_STUDENTS)]
     return sorted(set(found) - set(hidden) - set(barred))
+
+
+def files_below(names):
+    """The files of these names of the course's folder, each a file or a folder."""
+    found = []
+    for name in names:
+        path = ROOT / name
+        found += [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return found
+
+
+def course_entries(files):
+    """What write_zip takes for files of the course, below course/."""
+    return [(f"course/{path.relative_to(ROOT).as_posix()}", path.read_bytes(), 0o644) for path in files]
+
+
+def write_zip(target, entries, *, private=False):
+    """A zip of (name, bytes, mode) that is whole or not there. The date is fixed: the same entries make the same bytes.
+
+    private: only its owner may read it.
+    """
+    new = target.with_name(target.name + ".new")
+    with zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data, mode in entries:
+            entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
+            entry.external_attr = mode << 16
+            packed.writestr(entry, data, zipfile.ZIP_DEFLATED)
+    if private:
+        os.chmod(new, 0o600)
+    os.replace(new, target)

@@ -5,16 +5,13 @@ reads is written from our results; a run that could not judge writes none, so no
 """
 
 import json
-import os
 import secrets
 import shlex
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
-from course_lib.build import BuildError
-from course_lib.environment import ROOT
+from course_lib.build import BuildError, course_entries, files_below, write_zip
 from course_lib.grader import batch
 from course_lib.grader.conditions import UsageError
 from course_lib.judge import Status
@@ -40,32 +37,19 @@ def main(options):
     target = Path(options.out)
     if target.suffix != ".zip":
         raise BuildError(f"gradescope writes a zip, and {options.out} does not end in .zip.")
-    new = target.with_name(target.name + ".new")
-    with zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as packed:
-        add(packed, "setup.sh", SETUP.encode(), 0o755)
-        add(packed, "run_autograder", RUN.format(min_tier=shlex.quote(options.min_tier)).encode(), 0o755)
-        add(packed, "seed.txt", secrets.token_hex(32).encode() + b"\n", 0o600)
-        for path in files():
-            add(packed, f"course/{path.relative_to(ROOT).as_posix()}", path.read_bytes(), 0o644)
-    os.chmod(new, 0o600)
-    os.replace(new, target)
+    scripts = [
+        ("setup.sh", SETUP.encode(), 0o755),
+        ("run_autograder", RUN.format(min_tier=shlex.quote(options.min_tier)).encode(), 0o755),
+        ("seed.txt", secrets.token_hex(32).encode() + b"\n", 0o600),
+    ]
+    write_zip(target, [*scripts, *course_entries(files())], private=True)
     print(f"{target}: an autograder with a seed of its own; keep it as secret as the seed")
     return 0
 
 
-def add(packed, name, data, mode):
-    entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
-    entry.external_attr = mode << 16
-    packed.writestr(entry, data, zipfile.ZIP_DEFLATED)
-
-
 def files():
     """What the autograder needs of the course: no solutions, no tests, no notebooks."""
-    found = []
-    for name in PACKED:
-        path = ROOT / name
-        found += [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return sorted(file for file in found if "__pycache__" not in file.parts)
+    return sorted(file for file in files_below(PACKED) if "__pycache__" not in file.parts)
 
 
 # --- in the container ------------------------------------------------------------------------------------------------
