@@ -7,7 +7,7 @@ import torch
 from course_lib.exercise import Lesson
 from course_lib.judge import Layer
 from course_lib.keys import quiz_02
-from course_lib.keys.lines import run_lines
+from course_lib.keys.lines import labels_of, run_lines
 from course_lib.vectors import VectorFormula, fields, point, symbols_of, two_variables
 
 lesson = Lesson("02", "Partial derivatives", quiz_02)
@@ -375,7 +375,7 @@ def mean_gradient_order(ask):
     """Five labels in an order that prints the gradient of the mean of x², from the gradient of the sum."""
     with ask.part("five lines that print the gradient of the mean"):
         answer = ask()
-        labels = [str(label).strip().upper() for label in answer.value] if isinstance(answer.value, list | tuple) else []
+        labels = labels_of(answer.value)
         known = len(labels) == 5 and len(set(labels)) == 5 and all(label in LINES for label in labels)
         answer.holds(known, "a list of five different labels from A to G, each in quotes", layer=Layer.TYPE)
         if known:

@@ -1,6 +1,11 @@
-"""Run our own lines in the order a student chose: for exercises that ask to sort lines."""
+"""Read labels, and run our own lines in the order a student chose: for exercises that ask to sort lines."""
 
 import torch
+
+
+def labels_of(value):
+    """The labels in a list or tuple as a student may write them, in capitals; none where the answer is something else."""
+    return [str(label).strip().upper() for label in value] if isinstance(value, list | tuple) else []
 
 
 def run_lines(lines, labels, *, before=None, rounds=1):

@@ -8,7 +8,7 @@ import torch
 from course_lib.exercise import Lesson
 from course_lib.judge import Answer, Layer, Tolerance
 from course_lib.keys import quiz_07
-from course_lib.keys.lines import run_lines
+from course_lib.keys.lines import labels_of, run_lines
 
 lesson = Lesson("07", "Training loops", quiz_07)
 
@@ -75,7 +75,7 @@ def loop_order(ask):
 
 def _labels(value):
     """The labels as one text, "" where there is no list of them."""
-    return "".join(str(label).strip().upper() for label in value) if isinstance(value, list | tuple) else ""
+    return "".join(labels_of(value))
 
 
 def _order(test, stops=None):

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_lib.judge import Answer, Layer
+from course_lib.keys.lines import labels_of
 from course_lib.keys.loops import lesson
 from course_lib.values import entries_of, number_of
 
@@ -458,7 +459,7 @@ def training_script_faults(ask):
     """The labels of the three faults of 7.9a, in any order."""
     with ask.part("three faults"):
         answer = ask()
-        labels = [str(one).strip().upper() for one in entries_of(answer.value)]
+        labels = labels_of(entries_of(answer.value))
         known = len(labels) == len(set(labels)) == 3 and set(labels) <= set(FAULTS)
         answer.holds(known, "a list of three different labels out of A to G", layer=Layer.TYPE)
         if known:
@@ -469,7 +470,7 @@ def training_script_faults(ask):
 
 def _chosen(label):
     """Recognises a choice that holds this label and no other wrong one."""
-    return lambda transcript: {str(one).strip().upper() for one in entries_of(transcript[0][2].value)} - set("BDF") == {label}
+    return lambda transcript: set(labels_of(entries_of(transcript[0][2].value))) - set("BDF") == {label}
 
 
 def _wrong_choice(id, label, sentence):
