@@ -103,8 +103,8 @@ def _operation(op, left, right):
 def _function(node):
     if not isinstance(node, ast.Attribute | ast.Name) or getattr(node, "id", "") in ("x", *NUMBERS):
         raise Unclear(PRODUCT)
-    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")  # torch.sin, math.sin, sin
-    name = {"ln": "log", "arctan": "atan"}.get(name, name)
+    name = node.attr if isinstance(node, ast.Attribute) else node.id  # torch.sin, math.sin, sin
+    name = "log" if name == "ln" else name
     if name not in FUNCTIONS:
         raise Unclear(f"There is no {ast.unparse(node)[:20]} here: known are {', '.join(FUNCTIONS)}.")
     return FUNCTIONS[name]
