@@ -14,6 +14,7 @@ from course_lib import theme
 from course_lib.theme import number
 
 FAINT, STRONG = 0.06, 0.72
+ROOMY = 5.3  # characters that have room in a cell at the size asked for; longer numbers are set smaller
 
 
 class Cells:
@@ -23,7 +24,7 @@ class Cells:
     """
 
     def __init__(self, ax, shape, left=0.0, top=0.0, largest=1.0, fontsize=11, edge=0.9):
-        self.shape, self.largest = shape, largest
+        self.shape, self.largest, self.fontsize = shape, largest, fontsize
         rows, columns = shape
         corners = [(left + j, top - i) for i in range(rows) for j in range(columns)]
         self._units = [_box(x, y) for x, y in corners]
@@ -45,8 +46,10 @@ class Cells:
         self.boxes.set_verts(self._units)
         self.boxes.set_facecolor([tint(entry, self.largest) for entry in entries])
         self.unknown.set_text("")
-        for text, words in zip(self.texts, cell_texts(entries), strict=True):
-            text.set_text(words)
+        written = cell_texts(entries)
+        size = self.fontsize * min(1, ROOMY / max(map(len, written), default=1))
+        for text, words in zip(self.texts, written, strict=True):
+            text.set(text=words, fontsize=size)
 
     def hide(self):
         self.boxes.set_verts(self._whole)

@@ -1,11 +1,17 @@
 """A cell says its number in digits, and in a colour on which ink is readable on light and dark pages."""
 
+import re
+
 import numpy as np
 import pytest
+import torch
 from matplotlib.colors import to_rgb
 
 from course_lib import theme
 from course_lib.cells import Bars, Cells, cell_texts, indexed, largest_of, tint
+from course_lib.explore_04 import cotangent_mixer, sum_trick_lie_detector
+from course_lib.plots_jacobians import plot_jacobian
+from course_lib.plots_networks import plot_softmax
 
 
 def luminance(rgb):
@@ -42,6 +48,32 @@ def test_cells_stand_where_the_matrix_has_them():
     assert found["6"] == pytest.approx((3.5, -1.52))
     first = cells.boxes.get_paths()[0].vertices
     assert first.min(0).tolist() == [1, -1] and first.max(0).tolist() == [2, 0]
+
+
+WIDE = torch.tensor([[-0.0739, 0.1301], [0.159, 0.4412], [-0.0847, -0.5701]], dtype=torch.float64)
+TABLES = {
+    "plot_jacobian": lambda W: plot_jacobian(lambda x: W @ x, (0.7, -1.3)).figure,
+    "with weights": lambda W: plot_jacobian(lambda x: W @ x, (0.7, -1.3), v=(-1.125, 0.875, 1.375)).figure,
+    "plot_softmax": lambda W: plot_softmax([2.0, 1.0, 0.1])[0].figure,
+    "plot_softmax of five": lambda W: plot_softmax([2.0, 1.0, 0.1, -0.4, 1.6])[0].figure,
+    "mixer": lambda W: cotangent_mixer(lambda x: W @ x, (0.7, -1.3)).scene.figure,
+    "detector": lambda W: sum_trick_lie_detector().at(function="softmax", guess="lies"),
+}
+
+
+@pytest.mark.parametrize("draw", TABLES.values(), ids=TABLES)
+@pytest.mark.parametrize("scale", [1, 0.1])
+def test_a_number_keeps_clear_of_the_edges_of_its_cell(draw, scale):
+    figure = draw(scale * WIDE)
+    figure.draw_without_rendering()
+    seen = 0
+    for ax in figure.axes:
+        for text in ax.texts:
+            if re.fullmatch(r"−?\d\.\d+", text.get_text()) and text.get_ha() == text.get_va() == "center":
+                seen += 1
+                cell = np.ptp(ax.transData.transform([(0, 0), (1, 0)])[:, 0])
+                assert text.get_window_extent().width <= 0.87 * cell, text.get_text()
+    assert seen >= 1
 
 
 def test_hidden_cells_show_one_question_mark_and_no_number():
