@@ -15,7 +15,7 @@ import torch
 from course_lib.exercise import all_exercises, all_lessons
 from course_lib.feedback import plain
 from course_lib.judge import LocalSource, Status, judge
-from course_lib.keys import lesson_05
+from course_lib.keys import lesson_05, lesson_06r
 from course_lib.questions import Question
 from tests.answers import all_banks
 from tests.answers.lesson_01 import (
@@ -125,10 +125,13 @@ def test_habits_that_are_no_mistakes_earn_advice():
     assert judge(EXERCISES["slope_at"], LocalSource(by_backward)).advice == ()
 
 
-def test_a_hessian_that_was_built_is_right_and_advised_against(monkeypatch):
-    monkeypatch.setattr(lesson_05, "SLOW", -1.0)  # as on a machine where it takes long
-    verdict = judge(EXERCISES["hvp_at"], LocalSource(first_right_answer("hvp_at")))
-    assert verdict.passed and "four million numbers" in verdict.advice[0]
+@pytest.mark.parametrize("key, name", [(lesson_05, "hvp_at"), (lesson_06r, "curvature_along")])
+def test_a_hessian_that_was_built_is_right_and_advised_against(monkeypatch, key, name):
+    monkeypatch.setattr(key, "SLOW", -1.0)  # as on a machine where it takes long
+    verdict = judge(EXERCISES[name], LocalSource(first_right_answer(name)))
+    assert verdict.passed and verdict.score == verdict.max_score and "four million numbers" in verdict.advice[0]
+    monkeypatch.setattr(key, "SLOW", math.inf)
+    assert judge(EXERCISES[name], LocalSource(first_right_answer(name))).advice == ()
 
 
 # --- wrong answers ---------------------------------------------------------------------------------------------------

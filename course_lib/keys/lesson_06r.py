@@ -125,6 +125,14 @@ def curvature_along(ask):
         x, d = (np.array([ask.rng.uniform(-1.2, 1.2) for _ in range(2000)]) for _ in range(2))
         answer = ask(coded(chained_waves, text="Σ sin(xᵢ)·xᵢ₊₁"), x, d).equals(_waves_along(x, d), "dᵀHd")
         answer.calls_at_most(100, "a few calls of f, not one for each of the 2,000 inputs")
+        if answer.reply.seconds > SLOW:
+            ask.advise(
+                f"For 2,000 inputs this took more than {SLOW} seconds. If your code builds H, four million numbers, "
+                "that is why: H·d is the gradient of the one number gradient·d, and d·(H d) needs no table."
+            )
+
+
+SLOW = 0.1  # seconds; two walks take less than a thousandth of one, all of H several tenths
 
 
 def chained_waves(x):
