@@ -39,7 +39,8 @@ def review_b_methods(ask):
         answer = ask()
         value = _words(answer.value)
         shaped = len(value) == 6 and all(one in METHODS for one in value)
-        answer.holds(shaped, f"a list of six words, for A to F in this order, out of: {', '.join(METHODS)}", layer=Layer.TYPE)
+        wanted = f"a list of six words, for A to F in this order, out of: {', '.join(METHODS)}"
+        answer.holds(shaped, wanted, _not_a_list_of_words(value), layer=Layer.TYPE)
         if shaped:
             wrong = [letter for letter, said in zip(RIGHT, value, strict=True) if said not in RIGHT[letter]]
             answer.holds(not wrong, "the tool that fits each situation", f"yours do not fit {' and '.join(wrong)}",
@@ -51,6 +52,14 @@ def _words(value):
     value = [value[letter] for letter in RIGHT if letter in value] if isinstance(value, dict) else value
     plain = [str(one).strip().lower().removesuffix("()") for one in value] if isinstance(value, list | tuple) else []
     return [one.removeprefix("torch.func.").removeprefix("torch.") for one in plain]
+
+
+def _not_a_list_of_words(words):
+    """What is the matter with a list that is not six of the words, or None where it is no list."""
+    unknown = [f"{word[:30]!r} for {letter}" for letter, word in zip(RIGHT, words, strict=False) if word not in METHODS]
+    if unknown and len(words) == len(RIGHT):
+        return f"you wrote {' and '.join(unknown)}, which is none of the words"
+    return f"your list has {len(words)} word{'s' * (len(words) != 1)}" if words else None
 
 
 def _wrong_word(id, letter, said, sentence):
@@ -89,13 +98,38 @@ _wrong_word(
 )
 _wrong_word(
     "D4", "D", ("vjp", "autograd.grad", "backward"),
-    "In D you have a direction of the *inputs*: push it forward, jvp. A vjp takes weights on the outputs.",
+    "In D you have a direction of the inputs: push it forward, jvp. A vjp takes weights on the outputs.",
+)
+_wrong_word(
+    "table-for-one-direction", "D", ("jacfwd", "jacrev"),
+    "In D one direction is asked about. jacfwd would push 1000 of them forward and jacrev walk back 1000 times; one push "
+    "forward does: jvp.",
+)
+_wrong_word(
+    "second-push", "D", ("hvp",), "In D no second derivative is asked for: how fast each output changes is a first one. Push once: jvp.",
+)
+_wrong_word(
+    "first-derivative", "E", ("backward", "autograd.grad", "vjp", "jvp"),
+    "In E one walk or push gives the slope along the step. How that slope changes is a second derivative: differentiate once "
+    "more, hvp.",
 )
 _wrong_word(
     "D14", "E", ("jacrev", "jacfwd"),
     "In E a table of the gradient's slopes would be the whole Hessian, a million times a million numbers. Along one "
     "direction two walks "
     "do: hvp.",
+)
+_wrong_word(
+    "into-grad", "F", ("backward",),
+    "In F backward gives the right numbers and writes them into .grad, which shall be left alone: vjp, or autograd.grad, returns "
+    "them.",
+)
+_wrong_word(
+    "D4", "F", ("jvp",), "In F you have weights on the outputs: pull them back, vjp. A jvp takes a direction of the inputs.",
+)
+_wrong_word(
+    "table-for-one-sum", "F", ("jacrev", "jacfwd"),
+    "In F one weighted sum is asked about, and that is one walk back: vjp. The whole table has a million entries.",
 )
 _wrong_word(
     "cut", "F", ("detach",), "detach cuts a way, and F asks for a gradient: weights on the outputs are pulled back by vjp.",
@@ -175,6 +209,21 @@ def only_hd_summed(f, x, d):
     """You added up the entries of H·d. The second d is missing: d·(H d)."""
     leaf, g = _gradient(f, x)
     return _walk(g @ d, leaf).sum()
+
+
+@curvature_along.mistake("C6")
+def gradient_added(f, x, d):
+    """That is d·(gradient + H·d): both walks wrote into the same .grad, and .grad adds up. torch.autograd.grad returns each by
+    itself."""
+    leaf, g = _gradient(f, x)
+    return d @ (g + _walk(g @ d, leaf))
+
+
+@curvature_along.mistake("half")
+def term_of_taylor(f, x, d):
+    """That is half of it, ½·dᵀHd: the term of Taylor's formula, or a difference without its factor. The curvature is dᵀHd."""
+    leaf, g = _gradient(f, x)
+    return d @ _walk(g @ d, leaf) / 2
 
 
 @curvature_along.mistake("vector")
@@ -322,6 +371,28 @@ def first_row_tested(f, X):
     return J[range(len(X)), range(len(X))]
 
 
+@row_gradients.mistake("one-row-moved")
+def only_the_first_row_moved(f, X):
+    """You moved the first row and watched the others. Where a row depends on later ones only, nothing stirs: every row has to
+    be moved, or weigh all of them at once with weights that differ."""
+    moved = X.clone()
+    moved[0] += 0.5
+    if not torch.allclose(f(moved)[1:], f(X)[1:]):
+        raise ValueError("rows touch")
+    return _by_sum(f, X)
+
+
+@row_gradients.mistake("one-row-moved")
+def only_the_last_row_moved(f, X):
+    """You moved the last row and watched the others. Where a row depends on earlier ones only, nothing stirs: every row has to
+    be moved, or weigh all of them at once with weights that differ."""
+    moved = X.clone()
+    moved[-1] += 0.5
+    if not torch.allclose(f(moved)[:-1], f(X)[:-1]):
+        raise ValueError("rows touch")
+    return _by_sum(f, X)
+
+
 @row_gradients.mistake("always")
 def always_complains(f, X):
     """You raise also where no row touches another."""
@@ -390,6 +461,27 @@ def raised_without_shift(g, z):
 def sum_without_p(g, z):
     """You took the plain sum of g away. The number that is taken away is Σ g·p, each g weighed with its p."""
     return torch.softmax(z, 0) * (g - g.sum())
+
+
+@softmax_vjp.mistake("mean")
+def mean_for_the_sum(g, z):
+    """You took the mean of g·p away. What is taken away is their sum."""
+    p = torch.softmax(z, 0)
+    return p * (g - (g * p).mean())
+
+
+@softmax_vjp.mistake("entry-by-entry")
+def p_taken_from_g(g, z):
+    """You took p from g entry by entry. One and the same number is taken from every g: Σ g·p, which all outputs have a part in."""
+    p = torch.softmax(z, 0)
+    return p * (g - p)
+
+
+@softmax_vjp.mistake("g-for-z")
+def softmax_of_g(g, z):
+    """You took the softmax of g. p is softmax(z); g is what arrives at it from behind."""
+    p = torch.softmax(g, 0)
+    return p * (g - g @ p)
 
 
 @softmax_vjp.mistake("p-misplaced")
