@@ -322,6 +322,16 @@ def test_mistakes_have_ids_names_and_sentences_of_their_own(name):
     assert all(mistake.sentence.endswith(".") and len(mistake.sentence) < 250 for mistake in mistakes)
 
 
+def test_no_sentence_holds_marks_that_only_markdown_renders():
+    exercises, questions = EXERCISES.values(), QUESTIONS.values()
+    said = [text for exercise in exercises for text in (exercise.title, *exercise.hints, *exercise.lures.values())]
+    said += [mistake.sentence for exercise in exercises for mistake in exercise.mistakes]
+    said += [text for question in questions for text in (question.text, question.why, *question.slips.values())]
+    emphasis = re.compile(r"(?<![\w*)\]])(\*\*?)[^\s*`][^*\n`]*?\1(?![\w*(])")
+    assert emphasis.search("the slope *of* f") and emphasis.search("**all**") and not emphasis.search("w[:, None] * g * x**2")
+    assert [text for text in said if emphasis.search(text)] == []
+
+
 def test_numbers_of_exercises_are_unique():
     numbers = [exercise.number for exercise in EXERCISES.values()]
     assert len(set(numbers)) == len(numbers)

@@ -588,7 +588,7 @@ def slopes_at_three(x):
     number="2.8", title="Valley, hill, saddle", signature="(f, p: Tensor[2]) -> str", points=3, minutes=15, section="02f",
     hints=(
         "Before asking what kind of flat place it is: is it flat?",
-        "At a flat place the Hessian decides, and its *eigenvalues* do, not its diagonal: [[2, 3], [3, 2]] has 2 and 2 on "
+        "At a flat place the Hessian decides, and its eigenvalues do, not its diagonal: [[2, 3], [3, 2]] has 2 and 2 on "
         "the diagonal and curves down along (1, −1).",
         "torch.func.hessian(f)(p), then torch.linalg.eigvalsh: all positive, all negative, or both signs. A gradient "
         "longer than about 1e-4 means not critical.",

@@ -26,7 +26,7 @@ FOUR_DIGITS = Tolerance(rtol=2e-4)  # large slopes may cancel in a random graph:
     section="03a",
     hints=(
         "For sin(x²): at which number must you evaluate the cosine, at x or at x²?",
-        "Walk along the chain. Each function adds one factor: its derivative at the value that *enters* it. Then the "
+        "Walk along the chain. Each function adds one factor: its derivative at the value that enters it. Then the "
         "value moves on.",
         "slope = 1; for each pair (f, df): slope = slope * df(value); value = f(value). In this order.",
     ),
@@ -192,7 +192,7 @@ forward_table.sort_lines(
 
 @forward_table.mistake("A9")
 def product_instead_of_composition(x):
-    """Your b is sin(x)·x²: sin(x²) is the sine *of* x², not the sine of x times it."""
+    """Your b is sin(x)·x²: sin(x²) is the sine taken of x², not the sine of x times it."""
     a, b = x**2, math.sin(x) * x**2
     return {"a": a, "b": b, "y": x * b}
 
@@ -374,7 +374,7 @@ def longest_way(graph):
 @count_paths.mistake("multiplied")
 def ways_multiplied(graph):
     """You find one way in every graph, as if the ways of two inputs were multiplied, or only one input counted. Coming by one
-    input *or* by the other means adding."""
+    input or else by the other means adding."""
     ways = {graph[0][0]: 1}
     for name, _, inputs in graph[1:]:
         ways[name] = math.prod(ways[one] for one in inputs)

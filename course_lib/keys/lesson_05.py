@@ -679,7 +679,7 @@ def _gradient(f, x, **options):
 
 @hvp_at.mistake("gradient-times-v")
 def gradient_times_v(f, x, v):
-    """You multiplied the gradient with v, entry by entry. H·v is the *gradient of* the number gradient·v."""
+    """You multiplied the gradient with v, entry by entry. H·v is the gradient of a number, and that number is gradient·v."""
     return _gradient(f, x)[1] * v
 
 

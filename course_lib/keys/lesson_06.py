@@ -262,7 +262,7 @@ def diagonal_forgotten(z, temperature=1.0):
     signature="(z: Tensor[N, C], y: LongTensor[N]) -> Tensor[N, C]",
     hints=(
         "Take one row. The loss is −log p of the right class. Which logits push it down when they rise?",
-        "For one row the gradient is p with 1 taken away at the right class. The loss is the *mean* over the N rows.",
+        "For one row the gradient is p with 1 taken away at the right class. The loss is the mean over the N rows.",
         "F.one_hot(y, C) has the ones; softmax along the classes has p. Their difference, over the number of rows.",
     ),
 )
@@ -361,7 +361,7 @@ def other_classes_forgotten(z, y):
 
 @ce_grad.mistake("by-p")
 def by_the_probabilities(z, y):
-    """−1/p at the right class is the gradient by the *probabilities*. One more step leads back to the logits: through softmax."""
+    """−1/p at the right class is the gradient by the probabilities. One more step leads back to the logits: through softmax."""
     return -_hot(z, y) / torch.softmax(z, 1) / len(y)
 
 
@@ -514,7 +514,7 @@ def backward_of_softmax(g, z, dim):
 
 @log_softmax_vjp.mistake("g-minus-p")
 def p_without_the_sum(g, z, dim):
-    """You took p away once. What is taken away is p times the *sum* of g: every output subtracts log Σ exp(z)."""
+    """You took p away once. What is taken away is p times the whole sum of g: every output subtracts log Σ exp(z)."""
     return g - torch.softmax(z, dim)
 
 
@@ -526,7 +526,7 @@ def one_sum_for_all(g, z, dim):
 
 @log_softmax_vjp.mistake("no-sum")
 def entry_by_entry(g, z, dim):
-    """You multiplied entry by entry, g·(1 − p). Every output subtracts the same log Σ exp(z), so each logit hears from *all* g:
+    """You multiplied entry by entry, g·(1 − p). Every output subtracts the same log Σ exp(z), so each logit hears from every g:
     their sum."""
     return g * (1 - torch.softmax(z, dim))
 
@@ -553,7 +553,7 @@ def through_log_of_softmax(g, z, dim):
         "Compute x·log x at 0, then its gradient. Which piece is infinite, and what is it multiplied with?",
         "torch.where picks values, but both branches are computed and both are walked back. 0·inf is NaN, also for the branch "
         "that was not picked.",
-        "Replace the bad x *before* the logarithm: safe = torch.where(x > 0, x, 1). Then one more where for the result.",
+        "Replace the bad x before the logarithm: safe = torch.where(x > 0, x, 1). Then one more where for the result.",
     ),
 )
 def safe_xlogx(ask):
@@ -586,7 +586,7 @@ def _finite_at_zero(answer, x):
 @safe_xlogx.mistake("E10")
 def where_outside_only(x):
     """The value is right and the gradient at 0 is NaN. Hiding the bad value afterwards (where, nan_to_num) is not enough: the
-    walk back still goes through log(0), and 0·inf is NaN. Repair the *input* of the logarithm as well."""
+    walk back still goes through log(0), and 0·inf is NaN. Repair the input of the logarithm as well."""
     return torch.where(x > 0, x * torch.log(x), torch.zeros_like(x))
 
 
@@ -759,7 +759,7 @@ def sum_over_classes(model, x, cls):
     hints=(
         "Write ∂p/∂x as a product. Which factor depends on how sure the model is?",
         "∂p/∂x = p·(the logit's gradient minus the mean of all logits' gradients, weighted with p). What is that at p = 1?",
-        "At p = 1 the weighted mean *is* the logit's gradient. Look for the answer that speaks of this.",
+        "At p = 1 the weighted mean is the logit's gradient. Look for the answer that speaks of this.",
     ),
 )
 def why_prob_grad_vanishes(ask):

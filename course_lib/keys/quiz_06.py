@@ -144,7 +144,7 @@ QUESTIONS = {
     "06-dim": Question(
         "A batch of logits, shape (2, 3), goes through softmax(dim=0). Does each row add to 1? True or False",
         true_false(False),
-        slips={True: "dim=0 runs down the columns: *they* add to 1."},
+        slips={True: "dim=0 runs down the columns: they add to 1."},
         why="Each row is one example, so it has to be dim=1, or dim=−1.",
     ),
     "06-ce": Question(
