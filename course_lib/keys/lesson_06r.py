@@ -25,7 +25,7 @@ RIGHT = {  # situation: the methods that are right for it
 
 
 @lesson.exercise(
-    number="RB.1", title="Which of eight tools?", signature="list[str]", kind="choice", points=1, minutes=7, section="rB",
+    number="RB.1", title="Which of eight tools?", signature="list[str]", kind="choice", points=1, minutes=7, section="rA",
     hints=(
         "For each situation: is a whole table wanted, or the table times something? And which side is narrow?",
         "A table: as many walks back as outputs, or pushes forward as inputs; take the smaller. Times weights on the outputs: "
@@ -281,7 +281,7 @@ COUPLED = {
 
 
 @lesson.exercise(
-    number="RB.3", title="Each row's own gradient, or a complaint", points=2, minutes=11, section="rB",
+    number="RB.3", title="Each row's own gradient, or a complaint", points=2, minutes=11, section="rC",
     rechecks=("elementwise_derivative", "is_coupled"),
     signature="(f, X: Tensor[B, n]) -> Tensor[B, n]",
     hints=(
@@ -404,7 +404,7 @@ def always_complains(f, X):
 
 @lesson.exercise(
     number="RB.4", title="softmax, backward", signature="(g: Tensor[C], z: Tensor[C]) -> Tensor[C]", points=1, minutes=6,
-    section="rB", rechecks=("softmax_jacobian",),
+    section="rA", rechecks=("softmax_jacobian",),
     hints=(
         "gᵀJ with J = diag(p) − p pᵀ. What does g do with the first piece, what with the second?",
         "gᵀdiag(p) is g·p entry by entry; gᵀp pᵀ is one number, times p. No table is needed.",

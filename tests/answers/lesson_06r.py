@@ -190,6 +190,30 @@ def error_of_a_central_difference(h):
     return abs((math.exp(0.7 + h) - math.exp(0.7 - h)) / (2 * h) - math.exp(0.7))
 
 
+def walks_for_a_table(inputs, outputs):
+    """How many vectors v the rows of J are, for a linear map that has them all different."""
+    W = torch.arange(float(inputs * outputs)).reshape(outputs, inputs)
+    pull = vjp(lambda x: W @ x, torch.ones(inputs))[1]
+    return len({tuple(pull(v)[0].tolist()) for v in torch.eye(outputs)})
+
+
+def two_walks_into_one_grad():
+    x = sympy.Symbol("x")
+    return float(sum(sympy.diff(x**3, x, order).subs(x, 3) for order in (1, 2)))
+
+
+def loss_of_the_review(x0, x1):
+    """−log of the first of three softmax outputs, as a SymPy expression."""
+    scores = x0 * x1, sympy.sin(x0), x1**2
+    return sympy.log(sum(map(sympy.exp, scores))) - scores[0]
+
+
+def curvature_of_the_review():
+    t = sympy.Symbol("t")
+    walked = loss_of_the_review(sympy.Rational(7, 10) + t, sympy.Rational(-13, 10) - t / 2)
+    return float(sympy.diff(walked, t, 2).subs(t, 0))
+
+
 def which_shape(shape):
     f, x = (lambda x: x[:3] * x[3]), torch.ones(4)
     return tuple(x.shape) if jvp(f, (x,), (torch.ones(shape),))[1].shape == (3,) else None
@@ -208,6 +232,12 @@ bank.computed = {
     "06r-mix-3": lambda: torch.func.grad(lambda x: 5 * torch.relu(x - 3))(torch.tensor(2.0)).item(),
     "06r-mix-4": lambda: np.array([1, 2]) @ np.array([[2, 0], [0, -1]]) @ np.array([1, 2]),
     "06r-mix-5": lambda: torch.func.grad(lambda x: x * x * (x * x).detach())(torch.tensor(3.0)).item(),
+    "06r-wide": lambda: walks_for_a_table(500, 2),
+    "06r-sum": softmax_of_the_sum,
+    "06r-fill-pull": lambda: 0.5 * 1 - 0.5 * np.dot([0.5, 0.3, 0.2], [1, 0, 2]),
+    "06r-far": lambda: "NaN" if math.isnan(float(np.float64(np.inf) / (np.float64(np.inf) + 1))) else "1",
+    "06r-twice": two_walks_into_one_grad,
+    "06r-fill-curvature": lambda: np.dot([0.4486, -2.2673], [1, -0.5]),
     "06r-which": lambda: "hvp" if 2 * 10**6 < (10**6) ** 2 else "hessian",
     "06r-rows": rows_of_a_softmax_over_the_batch_are_independent,
     "06r-flat": lambda: "(3, −4)" if np.array([4, 3]) @ np.array([3, -4]) == 0 else "another",
