@@ -1,7 +1,7 @@
 """Whatever bytes come from the other side, the trusted side ends with a verdict or a refusal, never with a crash.
 
-COURSE_FUZZ=12000 tries that many damaged inputs; by default it is a few hundred. A failure names the number of its
-input, which is made again from that number alone.
+COURSE_FUZZ=12000 tries that many damaged inputs; by default it is a few hundred. COURSE_FUZZ_FROM=50000 takes others, with
+numbers from there on. A failure names the number of its input, which is made again from that number alone.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from tests.answers import all_banks
 from tests.grader.toys import DOUBLE, SLOPE, grade, notebook
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT = int(os.environ.get("COURSE_FUZZ", "300"))
+COUNT, FROM = int(os.environ.get("COURSE_FUZZ", "300")), int(os.environ.get("COURSE_FUZZ_FROM", "0"))
 EXERCISES = all_exercises()
 ANSWERS = [param.values for bank in all_banks().values() for param in bank.answers + bank.values]
 ODD = (
@@ -38,7 +38,7 @@ ODD = (
 
 def spread(share):
     """Numbers of inputs: this share of them all."""
-    return range(max(20, round(COUNT * share)))
+    return range(FROM, FROM + max(20, round(COUNT * share)))
 
 
 def damaged(data, chance):
@@ -196,7 +196,7 @@ def test_damaged_zips_are_read_or_refused_with_a_reason(tmp_path):
                 assert str(refused)
 
 
-@pytest.mark.parametrize("number", range(max(3, COUNT // 100)))
+@pytest.mark.parametrize("number", range(FROM, FROM + max(3, COUNT // 100)))
 def test_damaged_code_runs_behind_the_wall_and_costs_itself_at_most(server, number):
     chance = random.Random(f"cells {number}")
     code = flipped(SLOPE.encode(), chance).decode("utf-8", "replace").replace("\0", "")
