@@ -1,4 +1,5 @@
-"""Values of questions and answers, as observe.py describes them: in a few words with show(), as a float with number_of()."""
+"""Values of questions and answers, as observe.py describes them: in a few words with show(), as a float with number_of()
+and as a bool with truth_of()."""
 
 import re
 
@@ -49,6 +50,13 @@ def entries_of(value):
     if isinstance(value, Other) and value.type in ("set", "frozenset"):
         return re.findall(r"'(\w+)'", value.text)
     return list(value) if isinstance(value, list | tuple | dict) else []
+
+
+def truth_of(value):
+    """True or False, or an array of one of them, as a bool; None for everything else, 0 and 1 too."""
+    if isinstance(value, Array) and value.dtype == "bool" and value.numbers.shape == ():
+        return bool(value.numbers)
+    return value if isinstance(value, bool) else None
 
 
 def number_of(value):

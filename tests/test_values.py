@@ -6,7 +6,7 @@ import torch
 
 from course_lib.formula import Formula, x
 from course_lib.observe import Array, Dtype, Other, describe
-from course_lib.values import show
+from course_lib.values import show, truth_of
 
 SQUARE = Formula(x**2, x)
 
@@ -34,3 +34,15 @@ def test_long_values_are_cut():
     for value in (["x" * 500] * 9, {"k" * 500: 1}, "x" * 500, Other(type="T", text="t" * 120)):
         assert len(show(value)) < 140
     assert isinstance(describe(torch.ones(1)), Array)
+
+
+@pytest.mark.parametrize(
+    "answer, truth",
+    [
+        (True, True), (False, False), (np.bool_(True), True), (torch.tensor(False), False), (1, None), (0.0, None),
+        ("True", None), (None, None), (torch.tensor([True]), None), (torch.tensor([True, False]), None),
+        (torch.tensor(1.0), None), ([True], None),
+    ],
+)  # fmt: skip
+def test_only_a_single_true_or_false_is_a_truth(answer, truth):
+    assert truth_of(describe(answer)) is truth

@@ -8,6 +8,7 @@ from course_lib.exercise import Lesson
 from course_lib.judge import Layer
 from course_lib.keys import quiz_02
 from course_lib.keys.lines import labels_of, run_lines
+from course_lib.values import number_of
 from course_lib.vectors import VectorFormula, fields, point, symbols_of, two_variables
 
 lesson = Lesson("02", "Partial derivatives", quiz_02)
@@ -434,8 +435,8 @@ def unbroadcast(ask):
             dx = np.array([ask.rng.uniform(0.3, 1.7) for _ in range(int(np.prod(shape)))]).reshape(shape)
             answer = ask(g, shape)
             answer.equals(_summed(g, shape), "the sum over the copies")
-            result = getattr(answer.value, "numbers", answer.value)  # a plain number is right for the shape ()
-            total = float((result * dx).sum()) if not answer.broken else 0.0
+            result = answer.value.numbers if shape and not answer.broken else number_of(answer.value)
+            total = 0.0 if answer.broken else float((result * dx).sum())
             answer.holds(abs(total - float((g * dx).sum())) < 1e-4, "⟨g, expand(dx)⟩ = ⟨result, dx⟩")
 
 

@@ -7,6 +7,7 @@ from course_lib.exercise import Lesson
 from course_lib.judge import Layer, show
 from course_lib.keys import quiz_04
 from course_lib.recipes import Planted, Recipe
+from course_lib.values import number_of
 from course_lib.vectors import maps, point, unsorted_point
 
 lesson = Lesson("04", "Backward for vectors", quiz_04)
@@ -545,11 +546,11 @@ def _gaps(wanted):
     def recognise(transcript):
         right, wrong = [], []
         for _, (f, _), reply in transcript:
-            gap = getattr(reply.value, "numbers", reply.value)
-            if reply.failure or np.ndim(gap) or not isinstance(gap, float | int | np.ndarray):
+            gap = number_of(reply.value)
+            if reply.failure or gap is None:
                 return False
             planted = isinstance(f, Recipe) and f.data != ("right",)
-            (wrong if planted else right).append(float(gap))
+            (wrong if planted else right).append(gap)
         return wanted(np.array(right), np.array(wrong))
 
     return recognise

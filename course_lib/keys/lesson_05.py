@@ -10,6 +10,7 @@ from course_lib.formula import Formula, smooth, x
 from course_lib.judge import Layer, show
 from course_lib.keys import quiz_05
 from course_lib.recipes import Recipe
+from course_lib.values import truth_of
 from course_lib.vectors import fields, maps, point, unsorted_point
 
 lesson = Lesson("05", "Jacobians", quiz_05)
@@ -487,9 +488,8 @@ def is_coupled(ask):
 
 
 def _says(answer, want):
-    value = answer.value
-    said = bool(value.numbers) if getattr(value, "dtype", "") == "bool" and value.numbers.shape == () else value
-    answer.holds(isinstance(said, bool), "True or False", layer=Layer.TYPE)
+    said = truth_of(answer.value)
+    answer.holds(said is not None, "True or False", layer=Layer.TYPE)
     fact = "here a row of the result uses other rows" if want else "here each row of the result uses its own row only"
     answer.holds(said is want, fact, f"you said {said}", layer=Layer.VALUE)
 
@@ -817,10 +817,9 @@ def _verdict(answer, want):
     known = isinstance(value, dict) and {"ok", "max_rel_error", "worst"} <= value.keys()
     answer.holds(known, 'a dict with the keys "ok", "max_rel_error" and "worst"', layer=Layer.TYPE)
     if known and not answer.broken:
-        ok = value["ok"]
-        ok = bool(ok.numbers) if hasattr(ok, "numbers") and ok.numbers.shape == () else ok
-        answer.holds(ok is want, f"this backward is {'right' if want else 'wrong'}: ok must be {want}", f"your ok is {show(ok)}",
-                     layer=Layer.VALUE)
+        ok = truth_of(value["ok"])
+        answer.holds(ok is want, f"this backward is {'right' if want else 'wrong'}: ok must be {want}",
+                     f"your ok is {show(value['ok'] if ok is None else ok)}", layer=Layer.VALUE)  # fmt: skip
 
 
 def _gradchecked(f, backward, x, weigh, eps=None, rtol=None, small=1e-8):
@@ -848,9 +847,8 @@ def _misjudges(*faults, all_ok=None):
         asked, wrong = [], set()
         for _, (_, backward, at), reply in transcript:
             fault = backward.data[1]
-            said = reply.value.get("ok") if isinstance(reply.value, dict) else None
-            said = bool(said.numbers) if hasattr(said, "numbers") else said
-            if not isinstance(said, bool):
+            said = truth_of(reply.value.get("ok")) if isinstance(reply.value, dict) else None
+            if said is None:
                 return False
             asked.append(said)
             if said is not (fault == "none"):
@@ -917,8 +915,8 @@ def _lenient(transcript):
     """Every right backward passes, and so do wrong ones that are off by a part of the number, but not all wrong ones."""
     said = {}
     for _, (_, backward, _), reply in transcript:
-        ok = reply.value.get("ok") if isinstance(reply.value, dict) else None
-        said.setdefault(backward.data[1], []).append(bool(ok.numbers) if hasattr(ok, "numbers") else ok)
+        ok = truth_of(reply.value.get("ok")) if isinstance(reply.value, dict) else None
+        said.setdefault(backward.data[1], []).append(ok)
     passes = {fault for fault, oks in said.items() if any(oks)}
     return all(said["none"]) and "one-entry" in passes and not {"shape", "dtype"} & passes
 
