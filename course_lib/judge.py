@@ -12,7 +12,7 @@ import random
 import numpy as np
 
 from course_lib.diagnosis import diagnose, fingerprint_of, ratio_of
-from course_lib.observe import Array, Driver, is_untouched, reply_of
+from course_lib.observe import Array, Driver, is_untouched, reply_of, reports
 from course_lib.recipes import coded
 from course_lib.values import number_of, show
 from course_lib.verdicts import CLOSE, SHARP, Check, Layer, Problem, Status, Tolerance, Verdict
@@ -20,7 +20,7 @@ from course_lib.verdicts import CLOSE, SHARP, Check, Layer, Problem, Status, Tol
 # What keys and callers need comes from here, wherever it lives.
 __all__ = [
     "CLOSE", "SHARP", "Answer", "Ask", "Check", "Layer", "LocalSource", "NoReply", "Problem", "Status", "Tolerance", "Verdict",
-    "judge", "show",
+    "judge", "reports", "show",
 ]  # fmt: skip
 
 SEVEN_DIGITS = (
@@ -86,11 +86,14 @@ class Ask:
         """Put a question to an answer that is to be used, not called: drive(answer, *args) runs where the answer lives.
 
         drive: a function of the key that returns plain data. It travels as source, may use torch, nn, F, np and math
-        only, and its docstring says in words what is done.
+        only, its docstring says in words what is done, and @reports(…) the form of what it returns. A key may rely on
+        that form: no other gets past the wire.
         """
+        if not hasattr(drive, "report"):
+            raise TypeError(f"{drive.__name__} does not say what it returns: put @reports(…) above it.")
         code = drive.__code__
         text = " ".join(inspect.getdoc(drive).split()).rstrip(".")
-        return self(Driver(coded(drive), text, code.co_varnames[1 : code.co_argcount]), *args)
+        return self(Driver(coded(drive), text, code.co_varnames[1 : code.co_argcount], drive.report), *args)
 
     @contextlib.contextmanager
     def part(self, title, weight=1):
@@ -183,6 +186,9 @@ class Answer:
         """The answer, or these entries of it, are no part of a graph."""
         self._demand_reply()
         if not self.broken:
+            if indices and not (isinstance(self.value, list | tuple) and len(self.value) > max(indices)):
+                self._fail(Layer.TYPE, f"at least {max(indices) + 1} things, as a tuple or a list")
+                return self
             parts = [self.value[i] for i in indices] if indices else [self.value]
             if any(isinstance(part, Array) and part.requires_grad for part in parts):
                 self._fail(Layer.CONNECTED, "detached tensors, ready to plot: no grad_fn, requires_grad False")

@@ -56,6 +56,7 @@ class Driver:
     recipe: object  # of a function of ours, as recipes.coded makes it
     text: str = field(default="", compare=False)  # what is done with the answer, in words; not sent
     parameters: tuple[str, ...] = field(default=(), compare=False)  # the names of the other arguments; not sent
+    report: object = field(default=object, compare=False)  # the form of what it returns, see fits(); not sent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +144,25 @@ def observe(function, args):
         warnings=tuple(str(w.message)[:TEXT_LIMIT] for w in caught if issubclass(w.category, UserWarning))[:5],
         printed=printed.getvalue()[:TEXT_LIMIT],
     )
+
+
+def reports(*form, **entries):
+    """Decorator of a driver: the form of what it returns, as for fits(), or the forms of the entries of a dict."""
+
+    def add(drive):
+        drive.report = form[0] if form else entries
+        return drive
+
+    return add
+
+
+def fits(value, form):
+    """Whether plain data has a form: a type (object: anything), [form] a list of such, {name: form, …} a dict of these."""
+    if isinstance(form, dict):
+        return isinstance(value, dict) and value.keys() == form.keys() and all(fits(value[name], form[name]) for name in form)
+    if isinstance(form, list):
+        return isinstance(value, list) and all(fits(one, form[0]) for one in value)
+    return form is object or type(value) is form
 
 
 def reply_of(answer, args):

@@ -105,6 +105,8 @@ FAILS = {
     "dtype": (returns(torch.ones(2)), lambda answer: answer.is_tensor("float64"), Layer.DTYPE, "float64"),
     "not connected": (returns(torch.ones(2)), lambda answer: answer.is_connected(), Layer.CONNECTED, "connected"),
     "not detached": (returns(leaf() * 2), lambda answer: answer.is_detached(), Layer.CONNECTED, "detached"),
+    "too few to be detached": (returns([1.0]), lambda answer: answer.is_detached(0, 1), Layer.TYPE, "at least 2"),
+    "nothing to index": (returns(0.5), lambda answer: answer.is_detached(1), Layer.TYPE, "at least 2"),
     "raises": (lambda a: a / 0, lambda answer: answer.equals(1.0), Layer.RAISED, "an answer"),
     "does not raise": (
         returns(1),
@@ -476,3 +478,10 @@ def test_an_exception_of_a_derived_kind_is_of_that_kind():
     assert not verdict_on(too_far, key).passed
     base = one_demand(lambda answer: answer.raises("Circle", "of a circle"), 0.7)
     assert not verdict_on(lambda a: int("x"), base).passed
+
+
+def test_a_driver_has_to_say_the_form_of_its_report():
+    def counts(answer): ...
+
+    with pytest.raises(TypeError, match="counts does not say what it returns"):
+        verdict_on(returns(1), lambda ask: ask.using(counts))

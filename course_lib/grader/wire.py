@@ -14,7 +14,7 @@ import time
 import msgpack
 import numpy as np
 
-from course_lib.observe import TEXT_LIMIT, Array, Driver, Dtype, Failure, Leaf, Other, Reply
+from course_lib.observe import TEXT_LIMIT, Array, Driver, Dtype, Failure, Leaf, Other, Reply, fits
 from course_lib.recipes import Recipe
 
 MIB = 2**20
@@ -228,15 +228,20 @@ def unpack_reply(data, args):
     if not isinstance(grads, list) or len(grads) != leaves:
         raise WireError("not a gradient for each leaf")
     grads = tuple(unpack_value(grad) for grad in grads)
-    if not all(grad is None or isinstance(grad, Array) for grad in grads):
-        raise WireError("not gradients")
-    for indices in (changed, left_grad):
-        if not isinstance(indices, list) or not all(_is_count(i, len(args) - 1) for i in indices):
+    shapes = [arg.numbers.shape for arg in args if isinstance(arg, Leaf)]
+    for grad, shape in zip(grads, shapes, strict=False):  # none at all where the answer raised
+        if grad is not None and not (isinstance(grad, Array) and grad.numbers.shape == shape):
+            raise WireError("not gradients of the leaves")
+    value, driver = unpack_value(value), args[0] if args and isinstance(args[0], Driver) else None
+    if driver and not (fits(value, driver.report) or failure and value is None):
+        raise WireError("not what the driver reports")
+    for indices in (changed, left_grad):  # a driver reports such things by itself
+        if not isinstance(indices, list) or not all(_is_count(i, -1 if driver else len(args) - 1) for i in indices):
             raise WireError("not numbers of arguments")
     if not (_is_count(calls) and _is_count(tracked) and isinstance(seconds, float) and isinstance(warned, list)):
         raise WireError("not a reply")
     return Reply(
-        value=unpack_value(value), failure=unpack_failure(failure), changed=tuple(changed), left_grad=tuple(left_grad),
+        value=value, failure=unpack_failure(failure), changed=tuple(changed), left_grad=tuple(left_grad),
         calls=calls, tracked=tracked, warnings=tuple(_text(text) for text in warned[:5]), printed=_text(printed),
         global_change=_text(global_change), seconds=seconds, grads=grads, grad_failure=unpack_failure(grad_failure),
     )

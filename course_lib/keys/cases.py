@@ -10,7 +10,7 @@ import inspect
 import numpy as np
 
 from course_lib.exercise import Lesson
-from course_lib.judge import Layer
+from course_lib.judge import Layer, reports
 from course_lib.keys import quiz_08
 from course_lib.recipes import coded
 
@@ -79,6 +79,7 @@ def fault(number, name, title, right, wrong, hints, minutes=2):
 # --- testing a test --------------------------------------------------------------------------------------------------
 
 
+@reports(str)
 def probed(probe, candidate):
     """your probe is called with one version"""
     try:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from course_lib.judge import Layer
+from course_lib.judge import Layer, reports
 from course_lib.keys.cases import fault, lesson, numbers, probe, too_strict
 
 # --- 8.7 data edit ---------------------------------------------------------------------------------------------------
@@ -191,6 +191,7 @@ def gradient_not_looked_at(candidate):
 # --- 8.8 hidden state ------------------------------------------------------------------------------------------------
 
 
+@reports(losses=object, behind=[int], kept=bool, gradient=object, steps=int)
 def unrolled(run, W, U, xs, h0):
     """your function runs a tanh cell with the weights W and U over the steps xs, and its graph is looked at"""
 

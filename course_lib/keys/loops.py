@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from course_lib.exercise import Lesson
-from course_lib.judge import Answer, Layer, Tolerance
+from course_lib.judge import Answer, Layer, Tolerance, reports
 from course_lib.keys import quiz_07
 from course_lib.keys.lines import labels_of, run_lines
 
@@ -131,6 +131,7 @@ def used_before_it_is_made():
 # --- 7.2 -------------------------------------------------------------------------------------------------------------
 
 
+@reports(list)
 def one_round(sgd_step, start, targets, lr):
     """One round on Σ(w − target)², then your step"""
     params = [tensor.clone().requires_grad_() for tensor in start]
@@ -139,6 +140,7 @@ def one_round(sgd_step, start, targets, lr):
     return [w.detach() for w in params]
 
 
+@reports(tensors=list, leaves=bool, cleared=bool)
 def two_rounds(sgd_step, start, targets, lr):
     """Two rounds on Σ(w − target)², your step after each"""
     params = [tensor.clone().requires_grad_() for tensor in start]
@@ -152,6 +154,7 @@ def two_rounds(sgd_step, start, targets, lr):
     }
 
 
+@reports(tensors=list, optimisers=int)
 def with_an_idle_one(sgd_step, start, targets, lr):
     """One round in which the first parameter takes no part, so that its .grad is None"""
     params = [tensor.clone().requires_grad_() for tensor in start]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from course_lib.judge import Layer
+from course_lib.judge import Layer, reports
 from course_lib.keys import optimisers
 from course_lib.keys.loops import lesson, signed_numbers
 from course_lib.recipes import coded
@@ -31,6 +31,7 @@ def two_layers(W, b, V, c):
     return Model()
 
 
+@reports(gradients=list, rows=[int], moved=bool)
 def gradients_left(accumulated_grad, model, X, y, chunks):
     """An old gradient lies in .grad, then your function runs"""
     for parameter in model.parameters():
@@ -161,6 +162,7 @@ def weighted_the_other_way(model, X, y, chunks):
 # --- 7.6 -------------------------------------------------------------------------------------------------------------
 
 
+@reports(norm=object, gradients=list, parameters=list, made=int)
 def clipped(clip_norm, values, gradients, max_norm, without):
     """Parameters with these gradients, and so many without one, are handed to your function"""
     params = [nn.Parameter(value.clone()) for value in values]

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from course_lib.judge import reports
+
 STEPS = 20
 COUPLING = 0.3
 
@@ -56,6 +58,7 @@ class Adam:
 # --- how an answer is used: travels as source ------------------------------------------------------------------------
 
 
+@reports(w=object, b=object)
 def twenty_steps(optimiser_class, w, b, target_w, target_b, settings):
     """Twenty rounds of zero_grad, forward, backward and step on two tensors that depend on each other"""
     w, b = w.clone().requires_grad_(), b.clone().requires_grad_()
@@ -70,6 +73,7 @@ def twenty_steps(optimiser_class, w, b, target_w, target_b, settings):
     return {"w": torch.stack(path[0]), "b": torch.stack(path[1])}
 
 
+@reports(w=object, b=object, optimisers=int, leaves=bool, cleared=bool)
 def with_an_idle_parameter(optimiser_class, w, b, target_w, target_b, settings):
     """Twenty rounds with a third tensor that takes no part in the loss"""
     w, b, idle = w.clone().requires_grad_(), b.clone().requires_grad_(), torch.ones(2, requires_grad=True)

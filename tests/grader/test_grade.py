@@ -12,7 +12,7 @@ from course_lib.grader.grade import Rehearsal, grade_submission, judge_again
 from course_lib.grader.sandbox import SandboxError, Server
 from course_lib.grader.session import Stage, names_defined
 from course_lib.grader.sources import Questions
-from course_lib.judge import Status
+from course_lib.judge import Status, reports
 from tests.grader import toys
 from tests.grader.toys import DOUBLE, QUICK, SEED, SLOPE, grade, lesson
 
@@ -200,6 +200,7 @@ def test_no_byte_of_the_secret_is_within_reach(server, monkeypatch):
 # --- answers that are used -------------------------------------------------------------------------------------------
 
 
+@reports([float])
 def counts_up(counter, start, by):
     """A counter goes a few steps."""
     one = counter(start)

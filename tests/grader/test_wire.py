@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from course_lib.formula import Formula, x
 from course_lib.grader import wire
-from course_lib.observe import Array, Dtype, Failure, Leaf, Other, Reply
+from course_lib.observe import Array, Driver, Dtype, Failure, Leaf, Other, Reply
 from course_lib.recipes import BUILDERS, Recipe
 from tests.test_recipes import SAMPLES
 
@@ -211,6 +211,46 @@ def test_reply_that_lies_about_its_form_is_refused(position, lie):
     packed[position] = lie
     with pytest.raises(wire.WireError):
         wire.unpack_reply(packed, [1.5, 2.5])
+
+
+def test_a_gradient_of_another_shape_than_its_leaf_is_refused():
+    for shape in ((), (1,), (3,), (2, 1)):
+        grad = Array(kind="tensor", dtype="float64", numbers=np.ones(shape))
+        with pytest.raises(wire.WireError):
+            wire.unpack_reply(wire.pack_reply(Reply(value=1.0, grads=(grad,))), [Leaf(np.zeros(2))])
+
+
+REPORT = {"losses": object, "rows": [int], "kept": bool}
+DRIVER = Driver(Recipe("code", ("def f(answer): ...", "f")), report=REPORT)
+
+
+@pytest.mark.parametrize("losses", [None, 1.5, [1.0], (np.inf,), {"a": 1}])
+def test_a_report_of_the_form_that_its_driver_promises_comes_back(losses):
+    report = {"losses": losses, "rows": [3, 4], "kept": False}
+    assert wire.unpack_reply(wire.pack_reply(Reply(value=report)), [DRIVER, 1.5]).value == report
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 5, [], {}, {"losses": []}, {"losses": [], "rows": [], "kept": True, "more": 1}, {"losses": 1.0, "rows": [], "kept": 1},
+     {"losses": 1.0, "rows": (3,), "kept": True}, {"losses": 1.0, "rows": [[3]], "kept": True},
+     {"losses": 1.0, "rows": [True], "kept": True}, {"losses": 1.0, "rows": None, "kept": True}],
+)  # fmt: skip
+def test_a_report_of_another_form_is_refused(value):
+    with pytest.raises(wire.WireError):
+        wire.unpack_reply(wire.pack_reply(Reply(value=value)), [DRIVER, 1.5])
+
+
+def test_where_the_answer_raised_there_is_no_report():
+    reply = Reply(failure=Failure(type="ValueError", message="no"))
+    assert wire.unpack_reply(wire.pack_reply(reply), [DRIVER, 1.5]) == reply
+
+
+def test_a_driver_reports_by_itself_what_it_changed():
+    report = {"losses": [], "rows": [], "kept": True}
+    for traces in ({"changed": (1,)}, {"left_grad": (1,)}):
+        with pytest.raises(wire.WireError):
+            wire.unpack_reply(wire.pack_reply(Reply(value=report, **traces)), [DRIVER, 1.5])
 
 
 def test_the_kinds_of_an_exception_come_back():
