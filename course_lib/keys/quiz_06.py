@@ -135,6 +135,14 @@ QUESTIONS = {
         slips={(3, 4): "It is stored as outputs × inputs, like a Jacobian."},
         why="(out, in): it is the Jacobian of the layer.",
     ),
+    "06-weight-grad": Question(
+        "layer = nn.Linear(3, 4). 5 arrives at output y₁, 0 at the others, and x = (1, 2, 3). What is layer.weight.grad[1, 2]?",
+        number(15.0, rtol=1e-6),
+        slips={10: "[1, 2] is row y₁, column x₂, and x₂ is 3. You took the transpose.",
+               3: "That is ∂y₁/∂w. What arrives from behind is a factor: 5.", 0: "That is so for the rows of y₀, y₂ and y₃.",
+               5: "That is what arrives. The local derivative is x₂."},
+        why="What arrives at output 1, times input 2: 5·3.",
+    ),
     "06-wrong-side": Question(
         "W has a column for each class and happens to be square. Someone writes W @ x for x @ W. Works or raises?",
         works_or_raises("works"),
@@ -207,6 +215,22 @@ QUESTIONS = {
         number(-6, rtol=1e-6),
         slips={-10: "That would be slopes of 1/10.", 6: "It gets smaller, not larger."},
         why="0.25¹⁰ is about 10⁻⁶.",
+    ),
+    "06-fill-depth": Question(
+        "Four layers of one unit, each with the weight 2 and a σ of slope 0.2. What is the slope of the whole chain?",
+        number(0.0256, rtol=1e-3),
+        slips={0.0016: "That is 0.2⁴. The weight of each layer is a factor, too.", 16: "That is 2⁴. σ has a slope as well.",
+               1.6: "Along one way slopes are multiplied, not added.", 0.4: "That is one layer. There are four.",
+               0.064: "That is three layers.", 0.01024: "That is five layers."},
+        why="(2·0.2)⁴: every layer takes its weight times its slope.",
+    ),
+    "06-first-layer": Question(
+        "Ten linear layers of 16 units as PyTorch makes them, a σ after each. The first layer's gradient is smaller than the last "
+        "one's. Which factor comes closest: ten, a thousand or a million?",
+        choice("a million", "a thousand", "ten"),
+        slips={"ten": "Each of nine layers multiplies with at most ¼.",
+               "a thousand": "That is what five layers of ¼ make. Here are nine, and the weights are small, too."},
+        why="Nine layers, and each leaves less than a quarter: its slopes are at most ¼, and its weights are small.",
     ),
     "06-exit-1": Question(
         "5 arrives at relu(x), at x = −3. What is passed on?",

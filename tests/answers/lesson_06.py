@@ -589,6 +589,22 @@ def which_loss_is_larger():
     return "larger" if loss(1 / (1 + math.exp(-2))) > loss(2) else "smaller"
 
 
+def factor_to_the_first_layer():
+    """Of ten sigmoid layers with weights and biases from −1/4 to 1/4, walked back by hand."""
+    rng = np.random.default_rng(0)
+    weights = [rng.uniform(-0.25, 0.25, (16, 16)) for _ in range(10)]
+    inputs = [rng.normal(size=(50, 16))]
+    for W in weights:
+        inputs.append(1 / (1 + np.exp(-inputs[-1] @ W.T - rng.uniform(-0.25, 0.25, 16))))
+    arriving, sizes = 2 * inputs[-1] / inputs[-1].size, []
+    for W, before, after_it in zip(reversed(weights), reversed(inputs[:-1]), reversed(inputs[1:]), strict=True):
+        arriving = arriving * after_it * (1 - after_it)
+        sizes.append(np.linalg.norm(arriving.T @ before))
+        arriving = arriving @ W
+    decades = np.log10(sizes[0] / sizes[-1])
+    return min({"ten": 1, "a thousand": 3, "a million": 6}.items(), key=lambda factor: abs(factor[1] - decades))[0]
+
+
 bank.told = {"06-attack": "the lesson's own cell trains a network and attacks it"}
 bank.computed = {
     "06-recall-shape": lambda: tuple(jacrev(lambda x: x.reshape(2, 2).sum(1))(torch.ones(4)).shape),
@@ -615,6 +631,7 @@ bank.computed = {
     "06-ties": lambda: after(
         "x = torch.tensor([3.0, 3.0, 1.0], requires_grad=True)", "x.max().backward()").x.grad[0].item(),
     "06-weight-shape": lambda: tuple(torch.nn.Linear(3, 4).weight.shape),
+    "06-weight-grad": lambda: np.outer([0, 5, 0, 0], [1, 2, 3])[1, 2],
     "06-wrong-side": lambda: runs("torch.ones(3, 3) @ torch.ones(3)"),
     "06-dim": rows_add_to_one,
     "06-ce": slope_of_loss_of_class_0,
@@ -625,6 +642,8 @@ bank.computed = {
     "06-surer": which_dies,
     "06-saturated": lambda: slope_after("x = torch.tensor(20.0, requires_grad=True)", "torch.sigmoid(x).backward()"),
     "06-ten": lambda: round(10 * math.log10(0.25)),
+    "06-fill-depth": lambda: math.prod([2 * 0.2] * 4),
+    "06-first-layer": factor_to_the_first_layer,
     "06-exit-1": lambda: slope_after("x = torch.tensor(-3.0, requires_grad=True)", "(5 * torch.relu(x)).backward()"),
     "06-exit-2": lambda: softmax_slopes((0.7, 0.3))[0][1],
     "06-exit-3": lambda: "logits" if F.cross_entropy(torch.tensor([[20.0, 0.0]]), torch.tensor([0])) < 1e-6 else "?",
