@@ -106,7 +106,8 @@ _wrong_word(
     "forward does: jvp.",
 )
 _wrong_word(
-    "second-push", "D", ("hvp",), "In D no second derivative is asked for: how fast each output changes is a first one. Push once: jvp.",
+    "second-push", "D", ("hvp",),
+    "In D no second derivative is asked for: how fast each output changes is a first one. Push once: jvp.",
 )
 _wrong_word(
     "first-derivative", "E", ("backward", "autograd.grad", "vjp", "jvp"),
@@ -472,7 +473,7 @@ def mean_for_the_sum(g, z):
 
 @softmax_vjp.mistake("entry-by-entry")
 def p_taken_from_g(g, z):
-    """You took p from g entry by entry. One and the same number is taken from every g: Σ g·p, which all outputs have a part in."""
+    """You took p from g entry by entry. The same number is taken from every g: Σ g·p, in which all outputs have a part."""
     p = torch.softmax(z, 0)
     return p * (g - p)
 

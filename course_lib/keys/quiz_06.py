@@ -225,8 +225,8 @@ QUESTIONS = {
         why="(2·0.2)⁴: every layer takes its weight times its slope.",
     ),
     "06-first-layer": Question(
-        "Ten linear layers of 16 units as PyTorch makes them, a σ after each. The first layer's gradient is smaller than the last "
-        "one's. Which factor comes closest: ten, a thousand or a million?",
+        "Ten linear layers of 16 units as PyTorch makes them, a σ after each. The first layer's gradient is smaller than the "
+        "last one's. Which factor comes closest: ten, a thousand or a million?",
         choice("a million", "a thousand", "ten"),
         slips={"ten": "Each of nine layers multiplies with at most ¼.",
                "a thousand": "That is what five layers of ¼ make. Here are nine, and the weights are small, too."},

@@ -298,12 +298,12 @@ def filled(x):
     return x * torch.log(x.masked_fill(zero, 1.0))
 
 
-@bank.slip("safe_xlogx", "Repair the *input*", named="E10")
+@bank.slip("safe_xlogx", "Repair the input", named="E10")
 def library_xlogy(x):
     return torch.special.xlogy(x, x)
 
 
-@bank.slip("safe_xlogx", "Repair the *input*", named="E10")
+@bank.slip("safe_xlogx", "Repair the input", named="E10")
 def zeroed_afterwards(x):
     y = x * torch.log(x)
     return torch.where(torch.isnan(y), torch.zeros_like(y), y)
