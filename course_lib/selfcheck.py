@@ -99,7 +99,7 @@ def stopped_after(seconds):
 
 
 def hint(answer):
-    """A hint for an exercise. The next one opens after a new attempt."""
+    """A hint for an exercise, from a question to nearly the code: none is skipped, and each opens after a new attempt."""
     if isinstance(answer, str) and answer in all_exercises():
         exercise = all_exercises()[answer]
     else:
@@ -110,13 +110,15 @@ def hint(answer):
     record = load().get(exercise.name, new_record())
     if record["solved"]:
         return Note(f"{exercise.name} is solved already. Change it and check again: what breaks it?", "good")
-    level = min(len(record["tries"]), len(exercise.hints) - 1)
+    last = len(exercise.hints) - 1
+    opened = min(len(record["tries"]), last)
+    level = max(0, min(opened, record["hint"] + 1))  # two quick guesses open two hints, and still they come one by one
     again = level == record["hint"]
     save(exercise.name, {**record, "hint": level})
-    last = level == len(exercise.hints) - 1
     more = (
         f" The worked example is in section {exercise.section}; when yours runs, vary it: another function, another point."
-        if last else " Try that; after your next check there is more." if again else ""
+        if level == last else " Try that first; if it is not enough, ask once more." if level < opened
+        else " Try that; after your next check there is more." if again else ""
     )
     return Note(exercise.hints[level] + more)
 

@@ -175,6 +175,14 @@ def test_the_next_hint_opens_with_a_new_attempt_only():
     assert shown(WRONG_AGAIN).startswith(HINTS[2]) and "section 00a" in shown(WRONG_AGAIN)
 
 
+def test_two_guesses_open_hints_and_skip_none():
+    for wrong in (WRONG, WRONG_AGAIN):
+        out_of(wrong + "out = check(twice)")
+    shown = [repr(out_of(WRONG_AGAIN + "out = hint(twice)")) for _ in range(4)]
+    assert [next(i for i, text in enumerate(HINTS) if one.startswith(text)) for one in shown] == [0, 1, 2, 2]
+    assert "ask once more" in shown[0] and "ask once more" in shown[1] and "section 00a" in shown[2]
+
+
 def test_a_wrong_answer_offers_a_hint_and_a_right_one_none():
     assert repr(out_of(WRONG + "out = check(twice)")).endswith(HINTS[0])
     assert repr(out_of(WRONG_AGAIN + "out = check(twice)")).endswith(HINTS[1])
