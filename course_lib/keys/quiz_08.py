@@ -130,6 +130,94 @@ QUESTIONS = {
         slips={3: "Upside down: what came, divided by what is right."},
         why="0.5/1.5: a third, at every x. The 3 of 3x² is missing.",
     ),
+    "08-allclose": Question(
+        "A right float32 gradient of 2000 entries that crosses 0, rounded here and there. Does torch.allclose find it right "
+        "for most seeds? True or False",
+        true_false(False),
+        slips={True: "Its 1e-8 is made for float64. Next to 0 the other part of its tolerance is of no help."},
+        why="Where the gradient is near 0 only 1e-8 is allowed, and float32 rounds by more.",
+    ),
+    "08-leak": Question(
+        "A helper calls torch.set_default_dtype(torch.float64) and returns. Then a layer that was made before gets "
+        "torch.rand(4, 3). Works or raises?",
+        works_or_raises("raises"),
+        slips={"works": "torch.rand makes float64 from now on, and the layer's weights are float32."},
+        why="The default holds for everything that is made later, anywhere. What was made before stays float32.",
+    ),
+    "08-label": Question(
+        "f = u·v + u² at u = 1, v = 2. A tutorial prints “∂f/∂u 1.0”. What is ∂f/∂u?",
+        number(4.0, rtol=1e-6),
+        slips={1: "That is what it prints, and it is ∂f/∂v = u. By u it is v + 2u.", 2: "u² counts as well: v + 2u.",
+               3: "v + 2u, not v + u."},
+        why="v + 2u = 4. The tutorial prints v.grad under the name of u.",
+    ),
+    "08-case-leaf": Question(
+        "w = torch.tensor(values, requires_grad=True).double(), and w.grad is None after backward. Does any tensor hold the "
+        "gradient? True or False",
+        true_false(True),
+        slips={False: "Autograd walked back all the way. Who is the leaf?"},
+        why="The float32 tensor inside the brackets is the leaf. It has the gradient, and nobody has its name.",
+    ),
+    "08-case-cut": Question(
+        "size = x.sum().item(), and the result is size * (x * x).sum(). Backward from there – works or raises?",
+        works_or_raises("works"),
+        slips={"raises": "The other factor is connected still. Only one way is cut."},
+        why="One way is left, so nothing complains. Its part of the gradient arrives, the other does not.",
+    ),
+    "08-case-dim": Question(
+        "A loss has its softmax over the wrong dim. torch.autograd.gradcheck of this loss – works or raises?",
+        works_or_raises("works"),
+        slips={"raises": "gradcheck asks whether the gradient fits the function. It does; another function was meant."},
+        why="The gradient is right, of the wrong loss. Only question 1 finds that.",
+    ),
+    "08-case-nan": Question(
+        "One of the data is 0, torch.where masks its logarithm, and the loss is finite. After one step of gradient descent, is w "
+        "NaN or finite?",
+        choice("NaN", "finite"),
+        slips={"finite": "The masked branch is walked back all the same, 0 times infinity."},
+        why="The loss is finite, the gradient is not, and the step writes it into the weight.",
+    ),
+    "08-case-norm": Question(
+        "sqrt(Σ x²) has the gradient NaN at x = (0, 0). And torch.linalg.norm(x), the same function: 0, 1 or NaN?",
+        choice("0", "1", "NaN"),
+        slips={"NaN": "The norm has a backward of its own, with an agreement for this place.",
+               "1": "That is its size everywhere else."},
+        why="At its kink the norm agrees on 0, as relu does; sqrt has the slope ∞ there.",
+    ),
+    "08-case-data": Question(
+        "loss = Σ w³, then w.data is halved, then backward. The gradient divided by the right 3w² of before: what is it?",
+        number(0.25, rtol=1e-3),
+        slips={0.5: "w stands in the gradient squared.", 1: "What backward had saved is the same memory as w.",
+               0.125: "The loss has w³, its gradient w²."},
+        why="The saved w is the halved one, and (½)² = ¼.",
+    ),
+    "08-case-grow": Question(
+        "h is carried on from step to step. Behind it are 4 operations after the first step, 7 after the second. How many after "
+        "the fourth?",
+        number(13, rtol=1e-6),
+        slips={4: "So it would be if the state were detached in every step.", 16: "Three more with every step.",
+               10: "That is after the third.", 28: "It grows by 3, not by a factor."},
+        why="Three more in every step, for ever.",
+    ),
+    "08-case-mix": Question(
+        "Row 0 of the gradient that comes from the sum: is it the gradient of y[0] by row 0? True or False",
+        true_false(False),
+        slips={True: "The mean and the spread of the batch are in every row's output."},
+        why="What row 0 does to the other rows is in it as well.",
+    ),
+    "08-case-factor": Question(
+        "backward returns g·2x/(1 + x²), right is g·2x/(1 + x²)². At x = 2, what is the returned one divided by the right one?",
+        number(5.0, rtol=1e-6),
+        slips={0.2: "The other way round: the returned one is too large.", 25: "One factor 1 + x² is missing, not two.",
+               4: "1 + x², not x²."},
+        why="1 + x² = 5: another factor at every point, and always positive.",
+    ),
+    "08-case-first": Question(
+        "Three faults in one loop, and one of them raises. In which step does it: 0 or 1?",
+        number(1, rtol=1e-6),
+        slips={0: "In step 0 the parameters are leaves still."},
+        why="After step 0 the parameters are results, and their .grad is None in step 1.",
+    ),
     "08-exit-first": Question(
         "Something is wrong with a gradient. Which do you look at first: shape or difference?",
         choice("shape", "difference"),

@@ -4,6 +4,7 @@ import math
 import warnings
 
 import numpy as np
+import sympy
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -1171,7 +1172,79 @@ def kind_of_a_cast_leaf():
     return "leaf" if w.is_leaf else "result"
 
 
+def allclose_finds_a_rounded_gradient_right():
+    """Of 3x² − 1, with NumPy: its rule |a − b| <= 1e-8 + 1e-5·|b| on numbers that float32 arithmetic has rounded."""
+    passed = 0
+    for seed in range(20):
+        x = np.random.default_rng(seed).normal(size=2000).astype(np.float32)
+        rounded = np.float32(3) * x * x - np.float32(1)
+        passed += np.allclose(rounded, (3 * x.astype(float) ** 2 - 1).astype(np.float32))
+    return passed > 10
+
+
+def after_the_default_was_switched():
+    """ "works" or "raises", with the default put back."""
+    try:
+        return runs(
+            "layer = torch.nn.Linear(3, 1)", "torch.set_default_dtype(torch.float64)", "layer(torch.rand(4, 3))")
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def slope_of_the_tutorial():
+    u, v = sympy.symbols("u v")
+    return sympy.diff(u * v + u**2, u).subs({u: 1, v: 2})
+
+
+def softmax_over_the_batch_passes_gradcheck():
+    z = torch.tensor([[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    right = torch.autograd.gradcheck(lambda z: -torch.log(torch.softmax(z, 0))[0, 2], z, raise_exception=False)
+    return "works" if right else "raises"
+
+
+def masked_weight_after_a_step():
+    found = after(
+        "w = torch.tensor(0.5, requires_grad=True)", "d = torch.tensor([0.7, 0.0])",
+        "torch.where(d > 0, torch.log(w * d), 0 * d).sum().backward()")
+    return "NaN" if math.isnan(0.5 - 0.1 * found.w.grad.item()) else "finite"
+
+
+def ratio_of_the_forgiving_backward():
+    x = sympy.Symbol("x")
+    return ((2 * x / (1 + x**2)) / sympy.diff(x**2 / (1 + x**2), x)).subs(x, 2)
+
+
+def own_row_of_normalised_rows():
+    X = torch.tensor([[0.7], [0.4], [1.9]], dtype=torch.float64)
+    J = torch.autograd.functional.jacobian(lambda X: torch.sin((X - X.mean(0)) / X.std(0)).sum(1), X)[:, :, 0]
+    return bool(J.sum(0)[0].allclose(J[0, 0]))
+
+
+def step_in_which_rebound_parameters_fail():
+    w, step = torch.tensor(1.0, requires_grad=True), 0
+    while True:
+        (w**2).backward()
+        if not w.is_leaf:
+            return step
+        w, step = w - 0.5 * w.grad, step + 1
+
+
 bank.computed = {
+    "08-allclose": allclose_finds_a_rounded_gradient_right,
+    "08-leak": after_the_default_was_switched,
+    "08-label": slope_of_the_tutorial,
+    "08-case-leaf": lambda: after(
+        "leaf = torch.tensor([0.7])", "leaf.requires_grad_()", "(leaf.double() ** 2).sum().backward()").leaf.grad is not None,
+    "08-case-cut": lambda: runs(X2, "(x.item() * x * x).backward()"),
+    "08-case-dim": softmax_over_the_batch_passes_gradcheck,
+    "08-case-nan": masked_weight_after_a_step,
+    "08-case-norm": lambda: str(int(after(
+        "x = torch.zeros(2, requires_grad=True)", "torch.linalg.norm(x).backward()").x.grad[0])),
+    "08-case-data": lambda: 3 * (0.5 * 0.7) ** 2 / (3 * 0.7**2),
+    "08-case-grow": lambda: list(range(4, 99, 3))[3],
+    "08-case-mix": own_row_of_normalised_rows,
+    "08-case-factor": ratio_of_the_forgiving_backward,
+    "08-case-first": step_in_which_rebound_parameters_fail,
     "08-recall-zero": grad_after_zero_grad,
     "08-recall-rate": largest_rate,
     "08-recall-chunks": weight_of_the_small_chunk,
