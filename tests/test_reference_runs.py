@@ -152,6 +152,46 @@ def test_every_optimiser_reaches_least_squares_in_the_end(make):
     assert train_line(x, y, w0, b0, 800, make)[:2] == pytest.approx(least_squares(x, y).tolist(), abs=1e-3)
 
 
+def rmsprop_by_definition(lr, epochs, alpha=0.99, eps=1e-8):
+    """The places of (w, b) on R1's data, from least squares and the curvatures alone: the gradient is H·(place − best)."""
+    x, y, w0, b0 = line_data()
+    best, x = least_squares(x, y).numpy(), x.double().numpy()
+    H = 2 * np.array([[np.mean(x * x), np.mean(x)], [np.mean(x), 1]])
+    place, square, path = np.array([w0.item(), b0.item()]), np.zeros(2), []
+    for _ in range(epochs):
+        gradient = H @ (place - best)
+        square = alpha * square + (1 - alpha) * gradient**2
+        place = place - lr * gradient / (np.sqrt(square) + eps)
+        path.append(place)
+    return path
+
+
+@pytest.mark.parametrize("lr", [0.01, 0.05])
+def test_rmsprop_walks_the_path_of_its_definition(lr):
+    path = rmsprop_by_definition(lr, 250)
+    data = [part.double() for part in line_data()]
+    for epochs in (1, 10, 100, 250):
+        got = train_line(*data, epochs, lambda p: torch.optim.RMSprop(p, lr=lr))[:2]
+        assert got == pytest.approx(tuple(path[epochs - 1]), abs=1e-6), epochs
+
+
+def test_rmsprop_at_a_larger_rate_is_there_early_and_does_not_stay():
+    """It divides by the size of late gradients, and what is left of them in float32 is rounding: that makes whole steps again."""
+    lr, (x, y, w0, b0) = 0.05, line_data()
+    best, params = least_squares(x, y), [w0.clone().requires_grad_(), b0.clone().requires_grad_()]
+    optimiser, places = torch.optim.RMSprop(params, lr=lr), [torch.cat([w0, b0])]
+    for _ in range(500):
+        optimiser.zero_grad()
+        ((params[0] * x + params[1] - y) ** 2).mean().backward()
+        optimiser.step()
+        places.append(torch.cat(params).detach())
+    places = torch.stack(places).double()
+    off = (places - best).abs().amax(1)
+    assert off[100] < FLOAT32 and places[100].tolist() == pytest.approx([1.99997, -0.99629], abs=5e-5)
+    assert 1e-3 < off[250:].max() < 10 * lr  # the reference is off by 0.005 after 500; where exactly is a matter of rounding
+    assert (places[1:] - places[:-1]).abs().max() <= lr / math.sqrt(1 - 0.99) * (1 + 1e-5)  # v is at least (1 − α)·g²
+
+
 @pytest.mark.parametrize(
     "make, wanted",
     [
@@ -278,6 +318,51 @@ def test_a_small_network_separates_the_moons_and_a_line_does_not():
             heights.append(F.cross_entropy(double(X.double()), y).item())
             weight[at] -= sign * h
         assert gradient[at].item() == pytest.approx((heights[0] - heights[1]) / (2 * h), abs=1e-7)
+
+
+CORNERS, ODD = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+
+
+def binary_cross_entropy(z):
+    return np.mean(np.logaddexp(0, z) - ODD * z)
+
+
+def xor_by_hand(parameters, steps, lr=0.05):
+    """The losses of a 2→n→1 network with tanh on XOR: chain rule and Adam, both as they are defined."""
+    parameters = [part.copy() for part in parameters]
+    means, squares = ([np.zeros_like(part) for part in parameters] for _ in range(2))
+    losses = []
+    for t in range(1, steps + 1):
+        W, b, v, c = parameters
+        h = np.tanh(CORNERS @ W.T + b)
+        z = (h @ v.T + c)[:, 0]
+        losses.append(binary_cross_entropy(z))
+        arriving = ((1 / (1 + np.exp(-z)) - ODD) / 4)[:, None]
+        inside = arriving @ v * (1 - h**2)
+        gradients = inside.T @ CORNERS, inside.sum(0), arriving.T @ h, arriving.sum(0)
+        for i, g in enumerate(gradients):
+            means[i] = 0.9 * means[i] + 0.1 * g
+            squares[i] = 0.999 * squares[i] + 0.001 * g**2
+            parameters[i] = parameters[i] - lr * (means[i] / (1 - 0.9**t)) / (np.sqrt(squares[i] / (1 - 0.999**t)) + 1e-8)
+    return losses
+
+
+def test_xor_is_learned_as_by_hand_and_no_line_can_learn_it():
+    model = fresh(lambda: nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))).double()
+    by_hand = xor_by_hand([part.detach().numpy() for part in model.parameters()], 500)
+    X, y = torch.tensor(CORNERS, dtype=torch.float64), torch.tensor(ODD, dtype=torch.float64)[:, None]
+    optimiser, losses = torch.optim.Adam(model.parameters(), lr=0.05), []
+    for _ in range(500):
+        optimiser.zero_grad()
+        loss = F.binary_cross_entropy_with_logits(model(X), y)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses == pytest.approx(by_hand, rel=1e-6) and by_hand[-1] == pytest.approx(2.2e-4, rel=0.05)
+    # For a line the loss is convex, and at 0 its gradient vanishes: no line gets below ln 2, 3000 times as much.
+    with_bias = np.column_stack([CORNERS, np.ones(4)])
+    assert np.allclose(with_bias.T @ (0.5 - ODD), 0) and binary_cross_entropy(np.zeros(4)) == pytest.approx(math.log(2))
+    assert by_hand[-1] < math.log(2) / 2000
 
 
 # --- R6: gradient flow -----------------------------------------------------------------------------------------------
