@@ -4,6 +4,7 @@ Files, folders and zips in the shapes that learning platforms make. Everything i
 is unpacked to disk, no link is followed out of the folder, and nothing of a student's is run, compiled or imported.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import re
 import stat
 import unicodedata
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,8 +20,13 @@ from pathlib import Path, PurePosixPath
 MIB = 2**20
 FILE_BYTES = 20 * MIB  # a notebook with its pictures is 1 to 5
 CELLS = 2000
+PARTS = 1_000_000  # lists and objects of a notebook's JSON; the largest pictures of plotting libraries have a tenth
 SOURCE_CHARACTERS = 2_000_000
+NAME_CHARACTERS = 255  # of one name in a path, as in file systems
+SHOWN_CHARACTERS = 150  # of a path or a student's name
+FOLDERS_DEEP = 50
 ZIP_ENTRIES = 20_000
+LISTING_BYTES = 8 * MIB  # of the names of a zip's entries
 ZIP_BYTES = 2000 * MIB  # unpacked, all notebooks of one zip
 SKIPPED = ("__MACOSX", "__pycache__", "node_modules")
 LESSON_NAME = re.compile(r"(?:^|[_\- ])(\d\dr?)[_\- ]([a-z]\w*)$", re.IGNORECASE)
@@ -84,6 +91,8 @@ def parse(data):
         raise Refused("The file is empty.")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise Refused("The file is saved as UTF-16; a notebook is UTF-8.")
+    if data.count(b"[") + data.count(b"{") > PARTS:
+        raise Refused(f"The file has more than {PARTS} lists and objects; no notebook has so many.")
     try:
         notebook = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
@@ -110,25 +119,69 @@ def source_of(cell):
 
 def read_file(path):
     """The bytes of an ordinary file, never more than allowed."""
+    with ordinary_file(path) as file:
+        try:
+            return file.read(FILE_BYTES + 1)
+        except OSError as error:
+            raise Refused(f"The file cannot be read: {error.strerror}.") from None
+
+
+def ordinary_file(path):
+    """The file, open for reading. A pipe or a device is refused without waiting for it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Refused("This is not an ordinary file.")
-            return file.read(FILE_BYTES + 1)
     except OSError as error:
         raise Refused(f"The file cannot be read: {error.strerror}.") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Refused("This is not an ordinary file.")
+    return os.fdopen(descriptor, "rb")
 
 
 def read_member(path, member):
     """The bytes of a zip's entry, never more than allowed, whatever its header says."""
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+        with archive_at(path).open(member) as file:
             return file.read(FILE_BYTES + 1)
+    except Refused:
+        raise
     except RuntimeError:
         raise Refused("The zip has a password.") from None
     except Exception:  # zipfile and its decompressors raise a dozen kinds for damaged archives
         raise Refused("The file inside the zip is damaged.") from None
+
+
+def archive_at(path):
+    """The zip, opened once for all of its entries; zipfile reads the names of all of them each time."""
+    try:
+        about = os.stat(path)
+    except OSError as error:
+        raise Refused(f"The file cannot be read: {error.strerror}.") from None
+    return _archive(path, (about.st_ino, about.st_size, about.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=1)
+def _archive(path, version):
+    try:
+        return zipfile.ZipFile(Sparing(ordinary_file(path)))
+    except Refused:
+        raise
+    except Exception:  # as in read_member
+        raise Refused("The zip is damaged.") from None
+
+
+class Sparing:
+    """A file that gives no more at once than the names of a zip's entries may take, and is closed with the zip."""
+
+    def __init__(self, file):
+        self.file = file
+        self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
+
+    def read(self, size=-1):
+        data = self.file.read(size if 0 <= size <= LISTING_BYTES else LISTING_BYTES + 1)
+        if len(data) > LISTING_BYTES:
+            raise Refused("The list of files in the zip is too long.")
+        return data
 
 
 # --- finding them ----------------------------------------------------------------------------------------------------
@@ -150,48 +203,80 @@ def find(path) -> Iterator[Found]:
 
 
 def find_in_folder(root):
-    base = root.resolve()
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in SKIPPED)
-        for name in sorted(files):
-            path = Path(folder, name)
-            below = PurePosixPath(path.relative_to(root).as_posix())
-            suffix = below.suffix.lower()
-            if name.startswith(".") or suffix not in (".ipynb", ".zip"):
+    base, waiting = root.resolve(), [root]
+    while waiting:
+        folder = waiting.pop()
+        below = PurePosixPath(folder.relative_to(root).as_posix())
+        try:
+            with os.scandir(folder) as entries:
+                entries = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            yield named(below, folder, refusal=f"The folder cannot be read: {error.strerror}.")
+            continue
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in SKIPPED:
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(base):
-                yield named(below, path, refusal="The file is a link that leads out of the folder.")
-            elif suffix == ".zip":
-                yield from find_in_zip(path, below.parent)
+            if not entry.is_dir(follow_symlinks=False):
+                yield from find_in_entry(entry, below / entry.name, base)
+            elif len(below.parts) >= FOLDERS_DEEP:
+                yield named(below / entry.name, folder, refusal=f"It lies more than {FOLDERS_DEEP} folders deep.")
             else:
-                yield named(below, path)
+                waiting.append(folder / entry.name)
+
+
+def find_in_entry(entry, below, base):
+    """What a file of a folder, or a link in it, holds."""
+    path, suffix = Path(entry.path), below.suffix.lower()
+    leads_out = entry.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(base)
+    if leads_out and path.is_dir():
+        yield named(below, path, refusal="The folder is a link that leads out of the folder.")
+    elif suffix not in (".ipynb", ".zip") or path.is_dir():
+        return
+    elif leads_out:
+        yield named(below, path, refusal="The file is a link that leads out of the folder.")
+    elif suffix == ".zip":
+        yield from find_in_zip(path, below.parent)
+    else:
+        yield named(below, path)
 
 
 def find_in_zip(path, below):
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except Exception:  # as in read_member
-        yield named(below / path.name, path, refusal="The zip is damaged.")
+        entries = archive_at(path).infolist()
+        if len(entries) > ZIP_ENTRIES:
+            raise Refused(f"The zip has more than {ZIP_ENTRIES} entries.")
+    except Refused as refused:
+        yield named(below / path.name, path, refusal=str(refused))
         return
-    if len(entries) > ZIP_ENTRIES:
-        yield named(below / path.name, path, refusal=f"The zip has more than {ZIP_ENTRIES} entries.")
-        return
-    room = ZIP_BYTES
-    for entry in entries:
-        name = safe_path(entry.filename)
-        if entry.is_dir() or name.suffix.lower() != ".ipynb":
-            continue
-        if name.name.startswith(".") or any(part in SKIPPED for part in name.parts):
-            continue
+    entries = [entry for entry in entries if not entry.is_dir() and not is_skipped(entry.filename)]
+    notebooks = [entry for entry in entries if entry.filename.lower().endswith(".ipynb")]
+    room, twice, students = ZIP_BYTES, Counter(entry.filename for entry in notebooks), set()
+    for entry in notebooks:
         room -= min(entry.file_size, FILE_BYTES)
-        yield named(below / name, path, member=entry.filename, refusal=why_not(entry, room))
+        refusal = why_not(entry, room) or ("The zip holds two files of this name." if twice[entry.filename] > 1 else "")
+        one = named(below / safe_path(entry.filename), path, member=entry.filename, refusal=refusal)
+        students.add(one.student)
+        yield one
+    for entry in entries:
+        one = named(below / safe_path(entry.filename), path, refusal="A zip inside a zip is not opened: unpack it first.")
+        if entry.filename.lower().endswith(".zip") and one.student not in students:
+            students.add(one.student)
+            yield one
+    if not students:
+        yield named(below / path.name, path, refusal="The zip holds no notebook.")
+
+
+def is_skipped(name):
+    parts = safe_path(name).parts
+    return parts[-1].startswith(".") or any(part in SKIPPED for part in parts)
 
 
 def why_not(entry, room):
     """Why a zip's entry is not read, or ""."""
     if entry.filename.startswith(("/", "\\")) or re.search(r"(?:^|[/\\])\.\.(?:[/\\]|$)|\\|^\w:", entry.filename):
         return "The name inside the zip points out of the zip."
+    if any(len(part) > NAME_CHARACTERS for part in entry.filename.split("/")):
+        return f"A name inside the zip is longer than {NAME_CHARACTERS} characters."
     if stat.S_ISLNK(entry.external_attr >> 16):
         return "The entry of the zip is a link."
     if entry.flag_bits & 1:
@@ -204,11 +289,11 @@ def why_not(entry, room):
 def safe_path(name):
     """The parts of an entry's name that say where it is below the zip, and nothing else."""
     parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..") and not part.endswith(":")]
-    return PurePosixPath(*(parts or ["notebook.ipynb"]))
+    return PurePosixPath(*([part[-NAME_CHARACTERS:] for part in parts] or ["notebook.ipynb"]))
 
 
 def named(below, path, **more):
-    return Found(student=student_of(below), notebook=printable(str(below)), path=path, **more)
+    return Found(student=student_of(below), notebook=printable(str(below)[-SHOWN_CHARACTERS:]), path=path, **more)
 
 
 def student_of(below):
@@ -231,7 +316,7 @@ def without_copy_mark(stem):
 def printable(text):
     """Text without control and direction characters, so that a name is what it looks like."""
     text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
-    return "".join(c if unicodedata.category(c)[0] != "C" else "\ufffd" for c in text).strip()[:150]
+    return "".join(c if unicodedata.category(c)[0] != "C" else "\ufffd" for c in text).strip()[:SHOWN_CHARACTERS]
 
 
 def with_unique_names(found):

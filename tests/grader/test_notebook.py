@@ -114,11 +114,54 @@ def test_link_out_of_the_folder_is_refused_and_one_inside_is_read(tmp_path):
     assert finn.load() == anna.load()
 
 
-def test_linked_folder_is_not_entered(tmp_path):
+def test_linked_folder_is_not_entered_and_its_owner_has_a_row(tmp_path):
     write(tmp_path / "outside" / "secret.ipynb")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "eve").symlink_to(tmp_path / "outside")
-    assert collect([tmp_path / "in"]) == []
+    (found,) = collect([tmp_path / "in"])
+    assert found.student == "eve"
+    with pytest.raises(Refused, match="folder is a link"):
+        found.load()
+
+
+def test_linked_folder_inside_is_read_once(tmp_path):
+    write(tmp_path / "anna" / "work" / "01_derivatives.ipynb")
+    (tmp_path / "anna" / "latest").symlink_to(tmp_path / "anna" / "work")
+    (tmp_path / "anna" / "up").symlink_to(tmp_path)
+    assert [one.student for one in collect([tmp_path])] == ["anna"]
+
+
+def test_a_folder_that_cannot_be_read_is_a_refusal(tmp_path, monkeypatch):
+    write(tmp_path / "anna" / "01_derivatives.ipynb")
+    write(tmp_path / "eve" / "01_derivatives.ipynb")
+    scan = os.scandir
+
+    def forbidden(path):
+        if str(path).endswith("eve"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", forbidden)
+    anna, eve = collect([tmp_path])
+    assert anna.load()[1] == ("x = 1",) and eve.student == "eve"
+    with pytest.raises(Refused, match="cannot be read: Permission denied"):
+        eve.load()
+
+
+def test_folders_in_folders_beyond_pythons_recursion_are_a_refusal(tmp_path):
+    folder = tmp_path / "eve"
+    folder.mkdir()
+    here = os.getcwd()
+    try:
+        os.chdir(folder)
+        for _ in range(1200):
+            os.mkdir("d")
+            os.chdir("d")
+    finally:
+        os.chdir(here)
+    (found,) = collect([tmp_path])
+    with pytest.raises(Refused, match="folders deep"):
+        found.load()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
@@ -209,6 +252,18 @@ def test_link_inside_a_zip_is_refused(tmp_path):
         out.writestr(entry, "/etc/passwd")
     with pytest.raises(Refused, match="link"):
         collect([archive])[0].load()
+
+
+def test_zips_in_a_zip_are_told_where_their_owner_has_no_notebook(tmp_path):
+    entries = [("anna/01_x.ipynb", PLAIN), ("anna/data.zip", b"PK"), ("ben/work.zip", b"PK"), ("__MACOSX/work.zip", b"PK")]
+    anna, ben = collect([zipped(tmp_path / "all.zip", entries)])
+    assert (anna.student, anna.refusal, ben.student) == ("anna", "", "ben") and "zip inside a zip" in ben.refusal
+
+
+def test_a_zip_that_has_changed_is_read_anew(tmp_path):
+    for text in ("a", "bb"):
+        (found,) = collect([zipped(tmp_path / "all.zip", [("anna/01_x.ipynb", notebook(text))])])
+        assert found.load()[1] == (text,)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 broken", b"\0" * 1000])
