@@ -12,7 +12,7 @@ from collections import Counter
 
 from course_lib.grader.conditions import UsageError
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # and their wide forms
 IDS = ("id", "sis user id", "sis login id", "integration id", "identifier", "username", "id number", "email address", "email")
 NAMES = ("student", "full name", "name")
 PLAIN_GRADES = ("grade", "score", "points", "total")

@@ -9,7 +9,7 @@ from course_lib.grader.conditions import UsageError
 from course_lib.grader.lms import Template, cell, csv_text
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", " =1", "\ufeff=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", " =1", "\ufeff=1", "\uff1d1", "\uff0b1", "\uff201"])
 def test_text_that_looks_like_a_formula_gets_an_apostrophe(text):
     assert cell(text) == "'" + text
 
