@@ -35,7 +35,7 @@ def show(value):
         items = items if len(items) <= 120 else items[:117] + "…"
         return f"[{items}]" if isinstance(value, list) else f"({items}{',' if len(value) == 1 else ''})"
     if isinstance(value, dict):
-        items = ", ".join(f"{key}: {show(item)}" for key, item in list(value.items())[:6])
+        items = ", ".join(f"{printable(key)}: {show(item)}" for key, item in list(value.items())[:6])
         return "{" + (items if len(items) <= 120 else items[:117] + "…") + (", …" if len(value) > 6 else "") + "}"
     if hasattr(value, "text"):  # a Formula, or an object of a type nobody asked for
         return "..." if value.text == "Ellipsis" else value.text
@@ -43,6 +43,11 @@ def show(value):
         return f"torch.{value.name}"
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
+
+
+def printable(key):
+    """A name out of an answer without what cannot be seen or changes how the rest is read."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(key))
 
 
 def entries_of(value):

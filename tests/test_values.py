@@ -17,7 +17,7 @@ SQUARE = Formula(x**2, x)
         (-1.3, "−1.3"), (1 / 3, "0.3333"), (1e-12, "1e−12"), (3, "3"), (True, "True"), (None, "None"), ("D", "'D'"),
         (SQUARE, "x²"), (Dtype("float32"), "torch.float32"), (np.array(0.5), "0.5"),
         (np.ones((2, 3)), "tensor([[1, 1, 1], [1, 1, 1]])"), (np.ones((4, 4)), "a tensor of shape (4, 4)"),
-        (describe(torch.tensor(0.5)), "0.5 (a tensor of float32)"),
+        (describe(torch.tensor(0.5)), "0.5 (a tensor of float32)"), ({"a": 1, "b\u202ec\x1b": 2.0}, "{a: 1, b\ufffdc\ufffd: 2}"),
         (describe(torch.ones(2, 3)), "a tensor of shape (2, 3)"),
         (describe(np.ones(2)), "a NumPy array of shape (2,)"),
         (describe((torch.ones(1), 2)), "(a tensor of shape (1,), 2)"),

@@ -35,10 +35,12 @@ DTYPES = frozenset(
 DTYPE_NAMES = DTYPES | {"bfloat16"}  # of the tensor they come from
 TICK_SECONDS = 0.05
 READ_AHEAD = 64 * 2**10
-# Control characters but tab and newline, and those that turn the direction of text: they make words look like others.
+# Control characters but tab and newline, those that turn the direction of text, and those of no width: they make words
+# look like others.
 _UNSEEN = dict.fromkeys(
-    [*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd"
-)
+    [*range(9), *range(11, 32), *range(127, 160), 0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x206A),
+     0xFEFF], "\ufffd"
+)  # fmt: skip
 _HEAD = struct.Struct(">I")
 
 
