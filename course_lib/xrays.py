@@ -22,6 +22,7 @@ from course_lib.theme import number
 
 MOST_ROWS = 40
 HEADS = ("row", "tensor", "shape", "dtype", "leaf", "finite", "|gradient|", "÷ difference")
+NARROW_HEADS = ("row", "tensor", "shape, dtype", "finite", "|gradient|", "÷ difference")
 CAPTION = "X-ray: f computes downwards, backward reads upwards"
 ELEMENTWISE = {"add", "sub", "mul", "div", "pow", "rsub"}
 
@@ -56,6 +57,12 @@ class Row:
             "yes" if self.kind == "leaf" else "no", self.finite,
             "none" if self.gradient is None else number(self.gradient) if self.bad_gradients == 0 else "NaN", self.compared,
         )
+
+    @property
+    def narrow_cells(self):
+        """The texts of the row, as in NARROW_HEADS."""
+        row, name, shape, dtype, leaf, *rest = self.cells
+        return row, f"{name}, a leaf" if leaf == "yes" else name, f"{shape}, {dtype}", *rest
 
     @property
     def finite(self):
@@ -111,24 +118,28 @@ class Xray:
         return "\n".join([*(mark + line for mark, line in zip(marks, lines, strict=True)), *self.lines])
 
     def _repr_html_(self):
-        """A plain table: it takes its colours from the page, and a row that is wrong has an arrow and bold text."""
-        cell = 'style="text-align:left;padding:2px 9px 2px 0;white-space:nowrap"'
-        head = "".join(f'<th scope="col" {cell}>{escape(text)}</th>' for text in HEADS)
+        """A plain table: it takes its colours from the page, and a row that is wrong has an arrow and bold text.
+
+        It has to fit a window of 800 pixels with the file browser open, which leaves it 350: so cells may wrap, some share a
+        column, and the letters shrink with the room there is, down to 11 pixels.
+        """
+        cell = 'style="text-align:left;vertical-align:top;padding:2px 7px 2px 0;white-space:normal"'
+        head = "".join(f'<th scope="col" {cell}>{escape(text)}</th>' for text in NARROW_HEADS)
         body = ""
         for row in self.rows:
-            first, *rest = row.cells
-            first = f"→ {first}" if row.number == self.culprit else first
+            first, *rest = row.narrow_cells
+            first = f"→&nbsp;{first}" if row.number == self.culprit else first
             weight = ' style="font-weight:700"' if row.number == self.culprit else ""
             body += f'<tr{weight}><th scope="row" {cell}>{first}</th>'
-            body += "".join(f"<td {cell}>{escape(text)}</td>" for text in rest) + "</tr>"
+            body += "".join(f"<td {cell}>{escape(text).replace('×', '×<wbr>')}</td>" for text in rest) + "</tr>"
         notes = "".join(f'<div style="margin:2px 0;max-width:56em">{escape(line)}</div>' for line in self.lines)
         caption = f'<caption style="text-align:left;font-weight:600;padding:0 0 4px">{CAPTION}</caption>'
         return (
-            '<div style="line-height:1.45"><div tabindex="0" role="region" aria-label="X-ray" style="overflow-x:auto">'
-            f'<table style="border-collapse:collapse;margin:0">{caption}<thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>{notes}</div>"
+            '<div style="line-height:1.45"><div tabindex="0" role="region" aria-label="X-ray" '
+            'style="overflow-x:auto;container-type:inline-size">'
+            f'<table style="border-collapse:collapse;margin:0;font-size:clamp(11px,3.15cqi,13px)">{caption}'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{notes}</div>"
         )
-
 
 
 def xray(f, /, *args, **leaves):
