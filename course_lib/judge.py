@@ -71,7 +71,7 @@ class Ask:
         self.problems, self.checks, self.transcript, self.advice = [], [], [], []
         self.pairs = []  # (got, want) of single numbers
         self.gradient_pairs = []  # the same of gradients by a Leaf
-        self.array_pairs = []  # the same of the first array that was wrong
+        self.telling = None  # the pairs that the first wrong value is one of: what a ratio has to be about
         self._part = None
 
     def __call__(self, *args):
@@ -106,8 +106,13 @@ class Ask:
         self.checks.append(Check(title=title, weight=weight, passed=len(self.problems) == before))
         self._part = None
 
-    def note(self, layer, args, got, wanted, failure=None):
-        """A demand did not hold. The question is put into words only if this is the problem to speak about so far."""
+    def note(self, layer, args, got, wanted, failure=None, pairs=()):
+        """A demand did not hold. The question is put into words only if this is the problem to speak about so far.
+
+        pairs: (got, want) of the numbers that a wrong value stands among.
+        """
+        if layer is Layer.VALUE and self.telling is None:
+            self.telling = pairs
         question = self.describe(args) if all(layer < problem.layer for problem in self.problems) else ""
         self.problems.append(
             Problem(layer=layer, part=self._part, question=question, got=got, wanted=wanted, failure=failure)
@@ -265,8 +270,8 @@ class Answer:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _fail(self, layer, wanted, got=None):
-        self.ask.note(layer, self.args, got or _returned(self.value), wanted)
+    def _fail(self, layer, wanted, got=None, pairs=()):
+        self.ask.note(layer, self.args, got or _returned(self.value), wanted, pairs=pairs)
         if layer <= Layer.SHAPE:
             self.broken = True
 
@@ -312,9 +317,10 @@ class Answer:
         if np.isnan(got) or np.isinf(got) and np.isfinite(want):
             self._fail(Layer.FINITE, "a finite number")
             return
-        (self.ask.gradient_pairs if said == WALKED_BACK else self.ask.pairs).append((got, want))
+        pairs = self.ask.gradient_pairs if said == WALKED_BACK else self.ask.pairs
+        pairs.append((got, want))
         if not tolerance.accepts(got, want):
-            self._fail(Layer.VALUE, _property(meaning, got, want, tolerance), f"{said} {show(got)}")
+            self._fail(Layer.VALUE, _property(meaning, got, want, tolerance), f"{said} {show(got)}", pairs)
         elif not SHARP.accepts(got, want) and tolerance is CLOSE:
             self.ask.advise(SEVEN_DIGITS)
 
@@ -331,11 +337,11 @@ class Answer:
             got = value.numbers.astype(float)
             gap = np.abs(got - want) / np.maximum(np.abs(want), tolerance.scale)
             if not (gap <= tolerance.rtol).all():
-                self.ask.array_pairs = self.ask.array_pairs or list(zip(got.flat, want.flat, strict=True))
                 worst = np.unravel_index(gap.argmax(), gap.shape)
                 text = _property(meaning, float(got[worst]), float(want[worst]), tolerance)
                 where = ", ".join(map(str, worst))
-                self._fail(Layer.VALUE, text, f"{said} {show(float(got[worst]))} at index [{where}]")
+                pairs = list(zip(got.flat, want.flat, strict=True))
+                self._fail(Layer.VALUE, text, f"{said} {show(float(got[worst]))} at index [{where}]", pairs)
 
 
 def _property(meaning, got, want, tolerance):
@@ -402,7 +408,7 @@ def weigh(exercise, ask):
     else:
         status = Status.PARTIAL if share else Status.WRONG
     return Verdict(
-        status=status, problem=problem, ratio=ratio_of(_telling_pairs(ask)) if problem.layer is Layer.VALUE else "",
+        status=status, problem=problem, ratio=ratio_of(ask.telling) if problem.layer is Layer.VALUE else "",
         misconception=found.id if found else "", sentence=found.sentence if found else "",
         fingerprint=fingerprint_of(ask.transcript), **about,
     )
@@ -417,9 +423,3 @@ def advise_on_side_effects(exercise, ask):
         if indices:
             names = " and ".join(exercise.parameters[i] for i in sorted(indices))
             ask.advise(f"Your function {what} {names}, which belongs to the caller; work on {names}.detach().clone().")
-
-
-def _telling_pairs(ask):
-    """The pairs of numbers that the ratio is about: gradients only where all values are right."""
-    right = all(CLOSE.accepts(got, want) for got, want in ask.pairs)
-    return ask.array_pairs or (ask.gradient_pairs if right and ask.gradient_pairs else ask.pairs)

@@ -433,6 +433,24 @@ def test_the_ratio_is_about_gradients_where_the_values_are_right():
     assert verdict_on(lambda a: doubled_on_the_way_back(a) / 3, key).ratio.startswith("yours ÷ right is 0.3333 every")
 
 
+def test_the_ratio_is_about_the_value_that_is_spoken_about():
+    """A norm that is three times too large and an array that is half as large: each by itself."""
+
+    def key(ask, number_first):
+        with ask.part("both"):
+            for a in (0.7, -1.3):
+                answer = ask(a)
+                wanted = {"norm": a, "array": np.array([a, 2 * a])}
+                answer.equals(dict(wanted.items() if number_first else reversed(wanted.items())), "the entry")
+
+    def answer(a):
+        return {"norm": 3 * a, "array": torch.tensor([0.5 * a, a], dtype=torch.float64)}
+
+    first, second = (verdict_on(answer, lambda ask, which=which: key(ask, which)) for which in (True, False))
+    assert "'norm'" in first.problem.wanted and first.ratio == "yours ÷ right is 3 every time: a constant factor"
+    assert "'array'" in second.problem.wanted and second.ratio == "yours ÷ right is 0.5 every time: a constant factor"
+
+
 def test_the_gradient_by_the_second_leaf_is_asked_for_by_its_number():
     leaves = Leaf(np.array(3.0)), Leaf(np.array(5.0))
     key = one_demand(lambda answer: answer.gradient_equals(3.0, of=1).gradient_equals(5.0), *leaves)
