@@ -1,22 +1,53 @@
-"""Right answers get full marks however they are written."""
+"""Right answers get full marks however they are written: a class of them all, with the limits of a real run."""
+
+import json
 
 import pytest
 
+from course_lib.grader import batch, conditions, pool
+from course_lib.grader.sandbox import Limits
+from course_lib.grader.tiers import Probed
 from course_lib.judge import Status
-from tests.grader.toys import DOUBLE, SLOPE, grade
-from tests.honest.submissions import HONEST
+from tests.grader import toys
+from tests.grader.test_batch import CATALOGUE
+from tests.grader.toys import DOUBLE, SLOPE, grade, notebook
+from tests.honest.beside import BESIDE
+from tests.honest.habits import HABITS
+from tests.honest.styles import STYLES
 
 NAMES = ("slope_at", "double", "squares")
+HONEST = HABITS | BESIDE | STYLES
 
 
-@pytest.mark.parametrize("cells", HONEST.values(), ids=HONEST)
-def test_honest_work_gets_full_marks(server, cells):
-    verdicts = grade(server, *cells, names=NAMES)
-    assert [verdict.status for verdict in verdicts.values()] == [Status.CORRECT] * 3, verdicts
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """{name of the style: {exercise: row}} of a class in which each student has one, graded as a user does."""
+    folder = tmp_path_factory.mktemp("honest")
+    (folder / "in").mkdir()
+    for number, cells in enumerate(HONEST.values()):
+        (folder / "in" / f"s{number}_01_toys.ipynb").write_bytes(notebook(*cells))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conditions, "probe", lambda: Probed(tier="strong", isolation="namespaces"))
+        patch.setattr(pool, "Server", lambda tier, isolation: toys.shared_server())
+        patch.setattr(toys.shared_server(), "close", lambda: None)
+        patch.setattr(batch, "hide_memory", lambda: None)
+        batch.grade([folder / "in"], folder / "out", workers=1, catalogue=CATALOGUE)
+    found = {name: {} for name in HONEST}
+    for line in (folder / "out" / "results.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        found[list(HONEST)[int(row["student"][1:])]][row["exercise"]] = row
+    return found
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_work_gets_full_marks_behind_the_strongest_wall(rows, name):
+    for exercise in NAMES:
+        row = rows[name][exercise]
+        assert (row["status"], row["score"], row["tier"]) == ("correct", row["max_score"], "strong"), row["message"]
 
 
 def test_a_value_is_found(server):
-    verdict = grade(server, "answer = 6 * 7", names=("answer",))["answer"]
+    verdict = grade(server, "answer = 6 * 7", names=("answer",), limits=Limits())["answer"]
     assert verdict.status is Status.CORRECT
 
 

@@ -1,9 +1,8 @@
-"""Honest work in the many ways people write it (part 7 of the grading notes): each gets full marks."""
+"""Habits in whole notebooks that cost nothing: HABITS, the cells that define slope_at, double and squares."""
 
 from tests.grader.toys import DOUBLE, SLOPE, SQUARES
 
-# name: cells that define slope_at, double and squares
-HONEST = {
+HABITS = {
     "plain": [SLOPE, DOUBLE, SQUARES],
     "prints and warns": [
         "import sys\nfrom warnings import warn\nprint('hello'); warn('careful')",
