@@ -1,7 +1,8 @@
 """Grade a folder of submissions: main(options) for the verb `grade`.
 
 Submissions go to as many workers as there are cores, each a process of its own with a fork server of its own. Results
-go into the journal as they come; results.jsonl, grades.csv and the pages are views that are written at the end.
+go into the journal as they come; results.jsonl, grades.csv and the pages are views that are written at the end, with the
+marks of by_hand.csv in them.
 """
 
 import functools
@@ -15,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from course_lib.grader import journal
+from course_lib.grader import by_hand, journal
 from course_lib.grader.conditions import COURSE, UsageError, hide_memory, load_catalogue, read_seed, sufficient
 from course_lib.grader.grade import Graded, unjudged
 from course_lib.grader.lms import Template
@@ -88,6 +89,7 @@ def grade(
     found = collect(paths)
     if not found:
         raise UsageError(f"No notebooks (.ipynb) were found in {', '.join(map(str, paths))}.")
+    marks = by_hand.read(out / by_hand.NAME, exercises)
     out.mkdir(parents=True, exist_ok=True)
     seed = read_seed(Path(seed_file or out / "seed.txt"))
     with journal.Journal(out / "gradebook.db") as book:
@@ -99,10 +101,12 @@ def grade(
         pool = functools.partial(Pool, workers=workers or os.cpu_count() or 1, scheduler=scheduler)
         submissions = list(grade_all(found, exercises, book, job, pool, console))
     submissions.sort(key=lambda one: (one.found.student, one.lesson, one.found.notebook))
-    write_views(submissions, out, exercises, journal.seed_id(seed))
+    said = by_hand.apply(marks, submissions)
+    said += write_views(submissions, out, exercises, journal.seed_id(seed))
     if template:
-        for sentence in write_template(template, submissions, out):
-            console.print(sentence, markup=False, soft_wrap=True)
+        said += write_template(template, submissions, out)
+    for sentence in said:
+        console.print(sentence, markup=False, soft_wrap=True)
     return submissions
 
 

@@ -1,6 +1,8 @@
 """Write what a run is read from: results.jsonl, grades.csv, the report and a page for every student."""
 
 import contextlib
+import csv
+import io
 import json
 import os
 import tempfile
@@ -13,17 +15,57 @@ HALF_WRITTEN = ".writing-"
 
 
 def write_views(submissions, out, exercises, seed_id):
-    """results.jsonl, grades.csv, report.html and the feedback pages."""
+    """results.jsonl, grades.csv, changes.csv, report.html and the feedback pages; sentences about what came of it."""
     remove_half_written(out)
     rows = (row for one in submissions for row in rows_of(one, seed_id))
     write(out / "results.jsonl", (json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n" for row in rows))
     lessons = {one.lesson for one in submissions}
     columns = [exercise for exercise in exercises.values() if exercise.lesson in lessons]
-    write(out / "grades.csv", [lms.csv_text(grades(submissions, columns))])
+    table = lms.csv_text(grades(submissions, columns))
+    changes = changes_between(marks_in(earlier(out / "grades.csv")), marks_in(table))
+    if changes:  # before grades.csv: a run that is killed in between finds the same ones again
+        write(out / "changes.csv", [lms.csv_text([("student", "exercise", "before", "now"), *changes])])
+    write(out / "grades.csv", [table])
     pages = report.page_names(submissions)
     for student, handed_in in report.by_student(submissions).items():
         write(out / "feedback" / pages[student], [report.feedback_page(student, handed_in, exercises)])
     write(out / "report.html", [report.report_page(submissions, columns, pages)])
+    if not changes:
+        return []
+    students = len({student for student, *_ in changes})
+    return [f"The marks of {students} student{'s' * (students != 1)} are not what they were: see {out}/changes.csv."]
+
+
+# --- what has changed since the last run ---
+
+
+def earlier(path):
+    """The text of a table of the last run, "" if there was none or it is not ours any more."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def marks_in(text):
+    """{student: {exercise or "total": mark}} of a grades.csv."""
+    table = csv.DictReader(io.StringIO(text, newline=""), restval="")
+    return {
+        row.pop("student", ""): {name: mark for name, mark in row.items() if name not in (None, "max", "needs_attention")}
+        for row in table
+    }  # fmt: skip
+
+
+def changes_between(before, now):
+    """[(student, exercise, mark before, mark now)] of the students and exercises that were there before."""
+    return [
+        (student, name, mark, now.get(student, {}).get(name, ""))
+        for student, marks in before.items() for name, mark in marks.items()
+        if mark != now.get(student, {}).get(name, "")
+    ]  # fmt: skip
+
+
+# --- the rows ---
 
 
 def rows_of(submission, seed_id):
