@@ -59,6 +59,8 @@ ERRORS = (
     ("Thing passed to transform API must be Tensor",
      "torch.func differentiates with respect to tensors: make one of the number, with dtype=torch.float64"),
     ("to return a Tensor, got", "torch.func needs a function that returns a tensor: no .item() or float() inside it"),
+    ("must be Tensor, not NoneType",
+     "None stands where a tensor is wanted: .grad before the first backward, or of a tensor that took no part in it"),
     ("must be Tensor, not", "a function of torch met a plain number: make a tensor of it first"),
     ("invalid index of a 0-dim tensor", "this tensor is a single number and has no entries: leave out the index"),
     ("expected Tensor as element",

@@ -133,6 +133,7 @@ PROVOKED = {
     "a Tensor with": lambda: leaf().item(),
     "Thing passed to transform API must be Tensor": lambda: torch.func.grad(torch.sin)(0.7),
     "to return a Tensor, got": lambda: torch.func.grad(lambda t: t.item() ** 2)(torch.tensor(0.7)),
+    "must be Tensor, not NoneType": lambda: torch.zeros(2).add_(leaf().grad),
     "must be Tensor, not": lambda: torch.sin(0.7),
     "invalid index of a 0-dim tensor": lambda: torch.tensor(0.7)[0],
     "only one element tensors can be converted": lambda: math.sin(leaf()),
