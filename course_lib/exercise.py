@@ -100,8 +100,16 @@ class Exercise:
         return add
 
     def wrong_value(self, id, value, sentence):
-        """A wrong value, for exercises whose answer is a value."""
-        self.mistakes.append(Mistake(id=id, name=f"value {value!r}", sentence=sentence, make=lambda: value))
+        """A wrong value, for exercises whose answer is a value; a word counts in small and in capital letters."""
+
+        def is_that_word(transcript):
+            said = transcript[0][2].value
+            return isinstance(said, str) and said.strip().lower() == value.lower()
+
+        recognise = is_that_word if isinstance(value, str) else None
+        self.mistakes.append(
+            Mistake(id=id, name=f"value {value!r}", sentence=sentence, make=lambda: value, recognise=recognise)
+        )
 
     @property
     def shuffled_lines(self):

@@ -147,6 +147,17 @@ def test_every_mistake_fails_and_is_named(name):
         assert (verdict.misconception, verdict.sentence) == (mistake.id, mistake.sentence), (seed, mistake.name)
 
 
+LETTERS = [(name, mistake) for name, exercise in EXERCISES.items() if exercise.kind == "choice"
+           for mistake in exercise.mistakes if isinstance(mistake.make(), str)]
+
+
+@pytest.mark.parametrize("name, mistake", LETTERS, ids=lambda part: part if isinstance(part, str) else part.id)
+def test_a_wrong_word_is_named_however_it_is_written(name, mistake):
+    for said in (mistake.make().lower(), f" {mistake.make().upper()} "):
+        verdict = judge(EXERCISES[name], LocalSource(said))
+        assert (verdict.misconception, verdict.sentence) == (mistake.id, mistake.sentence)
+
+
 def right_result(name):
     """What the first right answer returns to the first question of the key."""
     seen = []
