@@ -88,6 +88,18 @@ def value_times_gradient(g, x):
     return g * torch.relu(x)
 
 
+@relu_backward.mistake("shut-gate")
+def gates_turned_round(g, x):
+    """Your gates are turned round: relu lets through what is above 0."""
+    return g * (x < 0)
+
+
+@relu_backward.mistake("leaky")
+def leaking_gate(g, x):
+    """That is leaky_relu, which lets a little through below 0. relu lets nothing through there."""
+    return torch.where(x > 0, g, 0.01 * g)
+
+
 @relu_backward.mistake("sign")
 def sign_of_x(g, x):
     """Below 0 you let −g through. relu is flat there, so nothing passes."""
@@ -171,3 +183,21 @@ def rule_of_tanh(z):
 def input_in_place_of_sigma(z):
     """You put z into s·(1 − s). The s there is σ(z)."""
     return z * (1 - z)
+
+
+@sigmoid_slope.mistake("one-minus")
+def only_one_minus(z):
+    """That is 1 − σ. The slope is σ times it."""
+    return torch.sigmoid(-z)
+
+
+@sigmoid_slope.mistake("sign")
+def falling_sigmoid(z):
+    """Your slope is negative, and σ rises everywhere."""
+    return -torch.sigmoid(z) * torch.sigmoid(-z)
+
+
+@sigmoid_slope.mistake("eps")
+def small_number_added(z):
+    """A small number that is added hides the 0 and is not the slope: at −40 that is about 4·10⁻¹⁸, and yours is far above it."""
+    return torch.sigmoid(z) * (1 - torch.sigmoid(z)) + 1e-8

@@ -90,6 +90,19 @@ def logarithm_forgotten(z, dim):
     return torch.softmax(z, dim)
 
 
+@stable_log_softmax.mistake("mean-shift")
+def mean_taken_away(z, dim):
+    """You took the mean away, and exp still overflows far above it. Take the largest away: then no exponent is above 0."""
+    shifted = z - z.mean(dim, keepdim=True)
+    return shifted - torch.log(torch.exp(shifted).sum(dim, keepdim=True))
+
+
+@stable_log_softmax.mistake("sign")
+def minus_log_softmax(z, dim):
+    """That is −log p, the loss. Probabilities are below 1, so their logarithms are negative."""
+    return -torch.log_softmax(z, dim)
+
+
 @lesson.exercise(
     number="6.5b", title="log-softmax, backward", points=1, minutes=8, section="06e",
     signature="(g: Tensor[N, C], z: Tensor[N, C], dim: int) -> Tensor[N, C]",
@@ -174,6 +187,24 @@ def through_log_of_softmax(g, z, dim):
     and 0 · ∞ is NaN. Start from log_softmax, or use the rule."""
     leaf = z.detach().clone().requires_grad_()
     return torch.autograd.grad(torch.log(torch.softmax(leaf, dim)), leaf, g)[0]
+
+
+@log_softmax_vjp.mistake("sign")
+def sum_added(g, z, dim):
+    """You added p·Σg. Every output has −log Σ exp(z) in it, so it is taken away."""
+    return g + torch.softmax(z, dim) * g.sum(dim, keepdim=True)
+
+
+@log_softmax_vjp.mistake("mean")
+def mean_of_g(g, z, dim):
+    """You used the mean of g. Every output hears from the same logit, and their shares add up: the sum."""
+    return g - torch.softmax(z, dim) * g.mean(dim, keepdim=True)
+
+
+@log_softmax_vjp.mistake("log-p")
+def logarithms_for_probabilities(g, z, dim):
+    """You used log p where p belongs: the slope of log Σ exp(z) by a logit is its probability."""
+    return g - torch.log_softmax(z, dim) * g.sum(dim, keepdim=True)
 
 
 @lesson.exercise(

@@ -148,6 +148,30 @@ def sum_over_classes(model, x, cls):
     return _walk(torch.softmax(z, 0).sum(), leaf, retain_graph=True), _walk(z.sum(), leaf)
 
 
+@sensitivity.mistake("sizes")
+def signs_dropped(model, x, cls):
+    """You dropped the signs. Whether an input speaks for the class or against it is half of what a gradient says."""
+    leaf = _leaf(x)
+    z = model(leaf)
+    return _walk(torch.softmax(z, 0)[cls], leaf, retain_graph=True).abs(), _walk(z[cls], leaf).abs()
+
+
+@sensitivity.mistake("times-input")
+def gradient_times_input(model, x, cls):
+    """You multiplied with x. That is another map, gradient times input; here the gradients themselves are wanted."""
+    leaf = _leaf(x)
+    z = model(leaf)
+    return _walk(torch.softmax(z, 0)[cls], leaf, retain_graph=True) * x, _walk(z[cls], leaf) * x
+
+
+@sensitivity.mistake("loss")
+def gradient_of_the_loss(model, x, cls):
+    """Your second is the gradient of the loss. The logit itself is wanted, z[cls], before any softmax or logarithm."""
+    leaf = _leaf(x)
+    z = model(leaf)
+    return _walk(torch.softmax(z, 0)[cls], leaf, retain_graph=True), _walk(-torch.log_softmax(z, 0)[cls], leaf)
+
+
 @lesson.exercise(
     number="6.7b", title="Why the probability goes deaf", signature="str", kind="choice", points=1, minutes=4,
     section="06f",
@@ -328,6 +352,12 @@ def pushes_the_right_class(model, x, y, eps):
     return x + eps * torch.sign(_walk(model(leaf).gather(1, y[:, None]).sum(), leaf))
 
 
+@fgsm.mistake("twice-eps")
+def twice_the_step(model, x, y, eps):
+    """You moved by 2·eps. At most eps is allowed for each input."""
+    return _fgsm(model, x, y, 2 * eps, torch.sign)
+
+
 @lesson.exercise(
     number="6.9", title="Fix me: softmax twice", points=1, minutes=5, section="06e",
     signature="(model, X: Tensor[N, n], y: LongTensor[N]) -> Tensor[()]",
@@ -411,3 +441,17 @@ def log_of_probabilities(model, X, y):
     """Right for small logits. Where the model is certain and wrong, softmax rounds to 0 and log(0) makes the loss
     infinite. Stay in the logarithm: cross_entropy on the logits, or log_softmax."""
     return F.nll_loss(torch.log(torch.softmax(model(X), dim=1)), y)
+
+
+@fix_double_softmax.mistake("sigmoid")
+def sigmoid_in_its_place(model, X, y):
+    """A sigmoid has taken the softmax's place, and the floor is there still: what cross_entropy gets lies between 0 and 1. It
+    wants logits."""
+    return F.cross_entropy(torch.sigmoid(model(X)), y)
+
+
+@fix_double_softmax.mistake("squares")
+def squares_of_probabilities(model, X, y):
+    """You changed the loss to a mean squared error. The loss was right, what it was given was not."""
+    p = torch.softmax(model(X), dim=1)
+    return F.mse_loss(p, F.one_hot(y, p.shape[1]).to(p.dtype))

@@ -94,6 +94,34 @@ def diagonal_forgotten(z, temperature=1.0):
     return -torch.outer(p, p) / temperature
 
 
+@softmax_jacobian.mistake("sign")
+def outer_added(z, temperature=1.0):
+    """You added p·pᵀ. What one class gains the others lose: it is taken away, and then every row sums to 0."""
+    p = torch.softmax(z / temperature, 0)
+    return (torch.diag(p) + torch.outer(p, p)) / temperature
+
+
+@softmax_jacobian.mistake("one-minus-everywhere")
+def one_minus_everywhere(z, temperature=1.0):
+    """pᵢ·(1 − pⱼ) is right on the diagonal alone. Beside it stands −pᵢ·pⱼ."""
+    p = torch.softmax(z / temperature, 0)
+    return torch.outer(p, 1 - p) / temperature
+
+
+@softmax_jacobian.mistake("squares-for-outer")
+def a_row_taken_away(z, temperature=1.0):
+    """You took p·p away, one row of squares, from every row. p·pᵀ is a table: torch.outer(p, p)."""
+    p = torch.softmax(z / temperature, 0)
+    return (torch.diag(p) - p * p) / temperature
+
+
+@softmax_jacobian.mistake("E17-twice")
+def temperature_counted_twice(z, temperature=1.0):
+    """The temperature is counted twice. It is in p already; outside it stands once, 1/T."""
+    p = torch.softmax(z / temperature, 0)
+    return (torch.diag(p) - torch.outer(p, p)) / temperature**2
+
+
 @lesson.exercise(
     number="6.4", title="The gradient of cross-entropy", points=2, minutes=9, section="06e",
     signature="(z: Tensor[N, C], y: LongTensor[N]) -> Tensor[N, C]",
@@ -206,3 +234,21 @@ def by_the_probabilities(z, y):
 def target_forgotten(z, y):
     """The right class is missing: 1 is taken away from its probability. Without that, no row sums to 0."""
     return torch.softmax(z, 1) / len(y)
+
+
+@ce_grad.mistake("log-p")
+def logarithms_minus_target(z, y):
+    """You used log p where p belongs. The loss is a logarithm; its gradient holds probabilities."""
+    return (torch.log_softmax(z, 1) - _hot(z, y)) / len(y)
+
+
+@ce_grad.mistake("no-softmax")
+def logits_minus_target(z, y):
+    """You took the one-hot from the logits. It is taken from their softmax."""
+    return (z - _hot(z, y)) / len(y)
+
+
+@ce_grad.mistake("nll")
+def loss_without_its_softmax(z, y):
+    """That is the gradient of the logits picked by y, as nll_loss has it. The softmax inside cross-entropy is missing."""
+    return -_hot(z, y) / len(y)

@@ -427,7 +427,7 @@ def where_in_place_of_sign(model, x, y, eps):
     return torch.where(g > 0, x + eps, x - eps).float()
 
 
-@bank.slip("fgsm", "eps = 0.05")
+@bank.slip("fgsm", "eps = 0.05", named="twice-eps")
 def twice_as_far(model, x, y, eps):
     leaf = leaf_at(x)
     return x + 2 * eps * grad(F.cross_entropy(model(leaf), y), leaf)[0].sign()
