@@ -126,11 +126,15 @@ def outcomes(transcript):
     return [(args[1].data[1], reply.value.split(":")[0] if isinstance(reply.value, str) else "") for _, args, reply in transcript]
 
 
+def _on_right_ones(transcript):
+    """All that the probe did on right versions."""
+    return {said for name, said in outcomes(transcript) if "_right_" in name}
+
+
 def _strict(transcript):
     """No broken version gets through, and of the right ones some do and some do not."""
-    found = outcomes(transcript)
-    right = {said for name, said in found if "_right_" in name}
-    return right == {"silent", "AssertionError"} and {said for name, said in found if "_right_" not in name} == {"AssertionError"}
+    broken = {said for name, said in outcomes(transcript) if "_right_" not in name}
+    return _on_right_ones(transcript) == {"silent", "AssertionError"} and "silent" not in broken
 
 
 def too_strict(exercise):
@@ -149,7 +153,9 @@ def _all_are(word):
 
 
 def _others(transcript):
-    return bool({said for _, said in outcomes(transcript)} - {"silent", "AssertionError"})
+    """The first version on which the probe did not do what it should made it crash: a verdict speaks about that one."""
+    unasked = (said for name, said in outcomes(transcript) if said != ("silent" if "_right_" in name else "AssertionError"))
+    return next(unasked, "silent") not in ("silent", "AssertionError")
 
 
 def _common_mistakes(exercise):
@@ -159,10 +165,10 @@ def _common_mistakes(exercise):
         hold, and return values are not looked at."""
         return candidate
 
-    @exercise.mistake("fails-all", recognise=_all_are("AssertionError"))
+    @exercise.mistake("fails-all", recognise=lambda transcript: _on_right_ones(transcript) == {"AssertionError"})
     def nothing_is_right(candidate):
-        """Your probe raises AssertionError on every version, also on right ones: what you assert is not what the
-        docstring promises. Run it on your own mended version first."""
+        """Your probe raises AssertionError also on every right version: what you assert is not what the docstring promises, or
+        floats are compared with ==. Run it on your own mended version first."""
         raise AssertionError
 
     @exercise.mistake("other-exception", recognise=_others)
