@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from course_lib.keys.cases import fault, lesson, numbers, probe, too_strict
-from course_lib.observe import Leaf, weights
+from course_lib.observe import Array, Leaf, weights
 
 # --- 8.5 NaN through where -------------------------------------------------------------------------------------------
 
@@ -57,25 +57,37 @@ def multiplied_by_mask(x):
     return (x > 0) * torch.log(x)
 
 
-@fix_nan_where.mistake("clamp-only")
+def _what_the_log_sees(transcript):
+    """ "clamped", "cut" or "shifted": a smallest number, or one where x > 0, or something added, whatever its size."""
+    asked = [(args[0].numbers, reply.value.numbers.astype(float)) for _, args, reply in transcript
+             if isinstance(reply.value, Array) and reply.value.numbers.shape == args[0].numbers.shape]
+    if len(asked) < len(transcript):
+        return None
+    x, got = (np.concatenate(parts) for parts in zip(*asked, strict=True))
+    large, off = x > 1e-3, got - np.log(np.where(x > 0, x, 1.0))
+    if not np.isfinite(got).all() or np.abs(off[large]).max() > 0.5:
+        return None
+    exact = np.abs(off[large]).max() < 1e-12
+    if (got[x <= 0] != 0).any():
+        return "clamped" if exact and np.ptp(got[x <= 0]) < 1e-12 else None
+    too_large = off[(x > 0) & ~large].min() > 1e-6
+    return "cut" if exact and too_large else "shifted" if too_large and off[large].min() > 0 else None
+
+
+@fix_nan_where.mistake("clamp-only", recognise=lambda transcript: _what_the_log_sees(transcript) == "clamped")
 def clamped(x):
     """The gradient is finite now, but where x ≤ 0 the value is the log of a tiny number, and 0 is asked for."""
     return torch.log(x.clamp(min=1e-6))
 
 
-@fix_nan_where.mistake("offset")
+@fix_nan_where.mistake("offset", recognise=lambda transcript: _what_the_log_sees(transcript) == "shifted")
 def a_little_added(x):
-    """Adding something to x keeps the log finite and makes every value wrong: log(x + ε) is not log x."""
-    return torch.where(x > 0, torch.log(x.clamp(min=0) + 1e-2), torch.zeros_like(x))
-
-
-@fix_nan_where.mistake("offset-small")
-def a_very_little_added(x):
-    """What you add inside the log is small and still wrong: entries of its size get another log, and another slope."""
+    """Adding something to x keeps the log finite and makes values wrong: log(x + ε) is not log x, and where x is as small as ε
+    it is far from it."""
     return torch.where(x > 0, torch.log(x.clamp(min=0) + 1e-8), torch.zeros_like(x))
 
 
-@fix_nan_where.mistake("cut-small")
+@fix_nan_where.mistake("cut-small", recognise=lambda transcript: _what_the_log_sees(transcript) == "cut")
 def small_entries_cut_off(x):
     """You raise small entries to a smallest one before the log. Their log, and their slope, are those of another number."""
     return torch.where(x > 0, torch.log(x.clamp(min=1e-6)), torch.zeros_like(x))

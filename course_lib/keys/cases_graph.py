@@ -223,6 +223,14 @@ def copy_made_tracked(x):
     return leaf.grad
 
 
+@fix_cut_graph.mistake("B7-half")
+def one_of_two_taken_out(x):
+    """One v of v·v is a plain number, so each square brings half of its slope. Leave .item() out of the squares, too."""
+    leaf = _leaf(x)
+    (leaf.sum() * (leaf.detach() * leaf).sum()).backward()
+    return leaf.grad
+
+
 @fix_cut_graph.mistake("A9")
 def product_of_slopes(x):
     """You multiplied the slopes of the two factors. The slope of a product has two terms: each factor's slope times the

@@ -66,6 +66,18 @@ def rule_turned_round(g, x):
     return -2 * g * x / (1 + x * x) ** 2
 
 
+@fix_wrong_factor.mistake("quotient-sum")
+def quotient_rule_with_plus(g, x):
+    """You added the two terms of the quotient rule. The second is subtracted: u′v − uv′."""
+    return g * (2 * x * (1 + x * x) + 2 * x**3) / (1 + x * x) ** 2
+
+
+@fix_wrong_factor.mistake("A1")
+def value_times_g(g, x):
+    """You multiplied g with the value. A backward multiplies with the derivative."""
+    return g * x * x / (1 + x * x)
+
+
 @fix_wrong_factor.mistake("no-denominator")
 def denominator_left_out(g, x):
     """You have what stands above the line in the quotient rule. It is divided by (1 + x²)²."""

@@ -136,7 +136,7 @@ def _tensor():
 _wrong("B20", "nothing_registered", "named_parameters() is empty: layers in a plain list and a plain tensor are invisible to "
        "the module, and so to the optimiser.", list, _tensor)
 _wrong("B20-scale", "scale_unregistered", "The layers are found now, the scale is not: a plain tensor is no parameter, even with "
-       "requires_grad=True.", nn.ModuleList, _tensor)
+       "requires_grad=True, and a buffer is none either.", nn.ModuleList, _tensor)
 _wrong("B20-layers", "layers_unregistered", "The scale is found now, the layers are not: a plain list hides them.", list,
        _parameter)
 _wrong("frozen", "scale_frozen", "All parameters are found, but the scale gets no gradient: requires_grad is off.",
@@ -370,8 +370,8 @@ def _tracked(X):
 
 @fix_batch_sum_trick.mistake("D3")
 def still_summed(f, X):
-    """You walked back from the sum: where rows influence each other, a row gets what it does to all results, not only to its
-    own."""
+    """That is the gradient of the sum, by one walk back from it or by walks that add up in one .grad: where rows influence each
+    other, a row gets what it does to all results, not only to its own."""
     leaf = _tracked(X)
     return torch.autograd.grad(f(leaf).sum(), leaf)[0]
 

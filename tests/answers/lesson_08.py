@@ -1172,6 +1172,35 @@ def kind_of_a_cast_leaf():
     return "leaf" if w.is_leaf else "result"
 
 
+@bank.slip("fix_nan_where", "smallest one before the log", named="cut-small")
+def cut_at_another_size(x):
+    return torch.where(x > 0, x.clamp(min=2e-8).log(), 0 * x)
+
+
+@bank.slip("fix_nan_where", "log(x + ε) is not log x", named="offset")
+def another_offset(x):
+    return torch.where(x > 0, (x.clamp(min=0) + 3e-8).log(), 0 * x)
+
+
+@bank.slip("fix_nan_where", "log of a tiny number", named="clamp-only")
+def another_smallest_number(x):
+    return x.clamp(min=1e-12).log()
+
+
+@bank.slip("fix_batch_sum_trick", "walks that add up in one .grad", named="D3")
+def views_of_one_grad(f, X):
+    leaf, rows = leaf_at(X), []
+    for i in range(len(X)):
+        f(leaf)[i].backward()
+        rows.append(leaf.grad[i])
+    return torch.stack(rows)
+
+
+@bank.slip("probe_lost_leaf", "asks for more than the docstring", named="too-strict")
+def equal_to_the_last_digit(candidate):
+    assert candidate([0.7, -1.3]).tolist() == [3 * 0.7**2 - 2, 3 * 1.3**2 - 2]
+
+
 def allclose_finds_a_rounded_gradient_right():
     """Of 3x² − 1, with NumPy: its rule |a − b| <= 1e-8 + 1e-5·|b| on numbers that float32 arithmetic has rounded."""
     passed = 0
