@@ -161,8 +161,8 @@ def _others(transcript):
 def _common_mistakes(exercise):
     @exercise.mistake("passes-all", recognise=_all_are("silent"))
     def nothing_is_asserted(candidate):
-        """Your probe is silent on every version, also on the broken ones. A test has to be able to fail: assert what must
-        hold, and return values are not looked at."""
+        """Your probe is silent on every version, also on the broken ones: it asserts nothing (what it returns is not looked at),
+        or at the point you chose a broken version does what a right one does."""
         return candidate
 
     @exercise.mistake("fails-all", recognise=lambda transcript: _on_right_ones(transcript) == {"AssertionError"})
