@@ -111,7 +111,7 @@ class Rehearsal:
             return graded_since(start, verdict, source)
         if source.deviates:
             self.questions[exercise.name] = None
-        source.end_shared()
+        session.end_shared()
         return None
 
     def _learn(self, verdict, source):

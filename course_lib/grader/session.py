@@ -10,6 +10,7 @@ from course_lib.grader import wire
 from course_lib.grader.sandbox import Exceeded, SandboxError, Watch
 from course_lib.judge import NoReply, Status
 
+SOON_SECONDS = 1.0  # a notebook that takes longer is not run again only to save a copy of its process
 GRACE_SECONDS = 5  # for the notebook process to end a copy of itself; then it is ended itself
 DEFINITION = re.compile(r"^\s*(?:(?:async )?def|class) (\w+)|^(\w+)\s*[:=]", re.MULTILINE)
 
@@ -33,7 +34,8 @@ class Session:
         self.late = set()  # cells that were stopped without computing
         self.deadline = time.monotonic() + limits.submission_seconds
         self.restarts_left = limits.restarts
-        self.shared = None  # (stage, channel) of a copy that answers for several exercises
+        self.direct = True  # the process that ran the notebook may be asked itself
+        self.shared = None  # (stage, channel) of what answers for several exercises
         self.orders = 0  # given to copies so far; each reply repeats the number of its order
         self._stage = None
 
@@ -59,6 +61,40 @@ class Session:
         stage, self._stage, self.shared = self._stage, None, None
         if stage:
             stage.close()
+
+    def open_shared(self, deadline):
+        """(stage, channel) for questions to several exercises: to the process that ran the notebook, or to a copy of it.
+
+        The process itself saves a fork, which is most of what a submission costs. What has answered is not fresh, though:
+        where fresh copies are wanted later, the notebook is run again.
+        """
+        if self.shared is None:
+            stage = self.stage()
+            direct = self.direct and stage.ran_seconds < SOON_SECONDS
+            self.shared = stage, stage.channel if direct else stage.copy(deadline)
+        return self.shared
+
+    def end_shared(self):
+        """Something was not right at first go: from here on only fresh copies count."""
+        if self.shared is None:
+            return
+        stage, channel = self.shared
+        if channel is stage.channel:
+            self.direct = False
+            self.restarts_left += 1
+            self.close_stage()
+        else:
+            self.shared = None
+            channel.close()
+            self.end_copy(stage)
+
+    def end_copy(self, stage, silent=False):
+        """How the stage's copy had ended by now, see Stage.end_copy; a stage that does not obey is ended as a whole."""
+        try:
+            return stage.end_copy(silent)
+        except wire.Closed:
+            self.close_stage()
+            return -1
 
     def _run_notebook(self):
         stage = Stage(self.server, self.limits)
@@ -108,10 +144,11 @@ class Stage:
     def __init__(self, server, limits):
         self.server, self.limits = server, limits
         self.channel, self.pid = server.spawn(limits)
+        self.ran_seconds = 0.0
 
     def run(self, cells, skipped, deadline):
         """The failures of single cells as (number, Failure); CellEnded if a cell ends the process."""
-        now, cell = 0, None
+        start, now, cell = time.monotonic(), 0, None
         try:
             self.channel.send(["run", list(cells), sorted(skipped)], deadline=deadline)
             while True:
@@ -121,6 +158,7 @@ class Stage:
                 if kind == "cell" and type(rest[0]) is int and (cell or 0) < rest[0] <= len(cells):
                     cell = rest[0]
                 elif kind == "ran" and len(rest) == 2:
+                    self.ran_seconds = time.monotonic() - start
                     return [(number, wire.unpack_failure(data)) for number, data in rest[0] if type(number) is int]
                 else:
                     raise wire.WireError("out of turn")

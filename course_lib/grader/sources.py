@@ -65,26 +65,22 @@ class WallSource:
         self._channel = self._stage = None
         if channel:
             channel.close()
-            return self._end(stage, silent)
+            return self.session.end_copy(stage, silent)
         return 0
 
     # --- inside ---
 
     def _open_copy(self):
         self.close()
-        self._stage = self.session.stage()
         try:
-            self._channel = self._stage.copy(self.deadline)
+            self._stage, self._channel = self._connect()
         except (wire.Closed, wire.Late):
             self.session.close_stage()
             self._give_up(Status.NOT_JUDGED, "The process that ran the notebook was gone.")
 
-    def _end(self, stage, silent=False):
-        try:
-            return stage.end_copy(silent)
-        except wire.Closed:  # it does not obey: end it as a whole
-            self.session.close_stage()
-            return -1
+    def _connect(self):
+        stage = self.session.stage()
+        return stage, stage.copy(self.deadline)
 
     def _exchange(self, order, *data, expected=None):
         """Send one order and return what comes back for it; NoReply if nothing does."""
@@ -176,20 +172,11 @@ class SharedSource(WallSource):
         return self._reply(args, question, packed)
 
     def close(self, silent=False):
-        """The copy stays for the next answer."""
+        """What answers stays for the next exercise."""
         return 0
 
-    def end_shared(self):
-        shared, self.session.shared = self.session.shared, None
-        if shared:
-            shared[1].close()
-            self._end(shared[0])
-
-    def _open_copy(self):
-        if self.session.shared is None:
-            super()._open_copy()
-            self.session.shared = self._stage, self._channel
-        self._stage, self._channel = self.session.shared
+    def _connect(self):
+        return self.session.open_shared(self.deadline)
 
     def _two(self, answers):
         if len(answers) != 2:

@@ -153,6 +153,9 @@ class Notebook:
                     self.fork_copy(descriptors[0])
                 elif order == "stop":
                     self.grader.send(["ended", self.end_copy(*rest)])
+                else:
+                    torch.set_num_threads(1)
+                    self.grader.send(answered(self.pid, order, *rest, namespace=self.module.__dict__))
         except wire.Closed:
             os._exit(0)
 
@@ -264,25 +267,29 @@ class Capped(io.TextIOBase):
 
 
 def answer_questions(grader, namespace):
-    """One reply per order, with the order's number, until the grader has no more."""
+    """One reply per order, until the grader has no more."""
     pid = os.getpid()
-    while os.getpid() == pid:  # a copy that the answer forked has nothing to say
+    while True:
         try:
-            order, number, name, *data = grader.receive()
+            order = grader.receive()
         except wire.Closed:
             return
-        if name not in namespace:
-            grader.send(["missing", number])
-        elif order == "untouched":
-            grader.send(["untouched", number, untouched(namespace[name], *data)])
-        elif order == "question":
-            reply = portable_reply(namespace[name], wire.unpack_value(*data, wire.QUESTIONS))
-            if os.getpid() == pid:
-                grader.send(["reply", number, reply])
-        else:
-            replies = rehearsed(namespace[name], *data)
-            if os.getpid() == pid:
-                grader.send(["replies", number, *replies])
+        grader.send(answered(pid, *order, namespace=namespace))
+
+
+def answered(pid, order, number, name, *data, namespace):
+    """The message that answers an order, with the order's number. A process that the answer forked ends here."""
+    if name not in namespace:
+        return ["missing", number]
+    if order == "untouched":
+        message = ["untouched", number, untouched(namespace[name], *data)]
+    elif order == "question":
+        message = ["reply", number, portable_reply(namespace[name], wire.unpack_value(*data, wire.QUESTIONS))]
+    else:
+        message = ["replies", number, *rehearsed(namespace[name], *data)]
+    if os.getpid() != pid:
+        os._exit(0)
+    return message
 
 
 def rehearsed(answer, given, questions):
