@@ -12,7 +12,8 @@ from course_lib.judge import NoReply, Status
 
 SOON_SECONDS = 1.0  # a notebook that takes longer is not run again only to save a copy of its process
 GRACE_SECONDS = 5  # for the notebook process to end a copy of itself; then it is ended itself
-DEFINITION = re.compile(r"^\s*(?:(?:async )?def|class) (\w+)|^(\w+)\s*[:=]", re.MULTILINE)
+# No \s: it would run across lines, again from every line.
+DEFINITION = re.compile(r"^[^\S\n]*(?:(?:async )?def|class) (\w+)|^(\w+)[^\S\n]*[:=]", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -126,6 +126,10 @@ def test_defines_finds_the_cell_that_was_meant(source, found):
     assert ("slope" in names_defined(source)) is found
 
 
+def test_two_million_empty_lines_are_read_at_once():
+    assert names_defined("\n" * 2_000_000 + "def slope(x): ...\nvalue = 3") == {"slope", "value"}
+
+
 # --- judging again ---
 
 
