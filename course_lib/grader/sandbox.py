@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PRIVATE = ("/dev/shm", "/tmp")  # every notebook has its own; nothing of ours can be seen there
 INSIDE = (
     "observe.py", "functions.py", "recipes.py", "grader/worker.py", "grader/wire.py", "grader/inert.py",
-    "grader/jail.py", "grader/magics.py",
+    "grader/jail.py", "grader/magics.py", "grader/warm.py",
 )  # fmt: skip
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts")
 HOME = "/grader"
@@ -129,13 +129,13 @@ class Server:
             while any(running(pid) for pid in pids) and time.monotonic() < until:
                 time.sleep(0.005)
 
-    def spawn(self, limits):
-        """(channel to a new notebook process, its pid for kill)."""
+    def spawn(self, limits, packages=()):
+        """(channel to a new notebook process, its pid for kill). packages: what it will import, and takes long to."""
         folder = "/tmp" if self.tier == "strong" else tempfile.mkdtemp(dir=self.folder / "tmp")
         ours, theirs = socket.socketpair()
         with theirs:
-            self._order(["spawn", limits.inside(folder)], fds=[theirs.fileno()])
-        pid = self._receive("spawned", 30)
+            self._order(["spawn", limits.inside(folder), list(packages)], fds=[theirs.fileno()])
+        pid = self._receive("spawned", START_SECONDS)
         if not pid:
             raise SandboxError("the fork server could not start a notebook process")
         return wire.Channel(ours), pid

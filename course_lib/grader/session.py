@@ -12,6 +12,7 @@ from course_lib.judge import NoReply, Status
 
 SOON_SECONDS = 1.0  # a notebook that takes longer is not run again only to save a copy of its process
 GRACE_SECONDS = 5  # for the notebook process to end a copy of itself; then it is ended itself
+SLOW_PACKAGES = {"sklearn.datasets": re.compile(r"^[^\S\n]*(?:from|import) +sklearn\b", re.MULTILINE)}  # to import
 # No \s: it would run across lines, again from every line.
 DEFINITION = re.compile(r"^[^\S\n]*(?:(?:async )?def|class) (\w+)|^(\w+)[^\S\n]*[:=]", re.MULTILINE)
 
@@ -98,7 +99,7 @@ class Session:
             return -1
 
     def _run_notebook(self):
-        stage = Stage(self.server, self.limits)
+        stage = Stage(self.server, self.limits, packages_of(self.cells))
         self.broken = {number: cell for number, cell in self.broken.items() if number in self.skipped}
         try:
             for number, failure in stage.run(self.cells, self.skipped, self.deadline):
@@ -119,6 +120,11 @@ class Session:
             if number in self.broken and name in names_defined(cell):
                 return NoReply(self.broken[number].status, self.broken[number].sentence)
         return NoReply(Status.MISSING, f"The notebook defines no {name}.")
+
+
+def packages_of(cells):
+    """The packages among SLOW_PACKAGES that these cells import; the fork server then does it once for all."""
+    return [name for name, pattern in SLOW_PACKAGES.items() if any(map(pattern.search, cells))]
 
 
 def names_defined(source):
@@ -142,9 +148,9 @@ class CellEnded(Exception):
 class Stage:
     """One notebook process. `run` runs the cells, `copy` forks an answering copy, `end_copy` ends it."""
 
-    def __init__(self, server, limits):
+    def __init__(self, server, limits, packages=()):
         self.server, self.limits = server, limits
-        self.channel, self.pid = server.spawn(limits)
+        self.channel, self.pid = server.spawn(limits, packages)
         self.ran_seconds = 0.0
 
     def run(self, cells, skipped, deadline):

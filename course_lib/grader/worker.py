@@ -1,8 +1,8 @@
 """The program behind the wall: a fork server that runs notebooks and lets their functions answer questions.
 
-Started by exec with the number of a socket; it has no key, no seed and no SymPy, one thread, and imports torch once.
+Started by exec with the number of a socket; it has no key and no seed, one thread, and imports torch once.
 
-    fork server      obeys the grader alone: ["spawn", limits] + socket, ["kill", pid], runs no student code
+    fork server      obeys the grader alone: ["spawn", limits, packages] + socket, ["kill", pid]; no student code runs in it
       └─ notebook    a fork in namespaces of its own: runs the cells once, top to bottom, then waits
            └─ copy   a fork of that for each part of a key: answers questions on a socket of its own, and dies
 
@@ -11,11 +11,9 @@ Nothing that comes from the two lower ones is believed: they only supply replies
 
 import builtins
 import contextlib
-import gc
 import io
 import linecache
 import os
-import random
 import signal
 import socket
 import sys
@@ -23,10 +21,9 @@ import time
 import traceback
 import types
 
-import numpy as np
 import torch
 
-from course_lib.grader import inert, jail, wire
+from course_lib.grader import inert, jail, warm, wire
 from course_lib.grader.magics import without_magics
 from course_lib.observe import Failure, Reply, explain_failure, is_untouched, reply_of
 
@@ -47,12 +44,10 @@ def main(descriptor, isolation, readable, public):
     if sys.platform == "linux":
         jail.LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     torch.set_num_threads(1)
-    warm_up()
+    warm.warm_up()
     inert.install(public)
     sys.path[:] = [folder for folder in sys.path if not os.path.isdir(os.path.join(folder, "course_lib"))]
-    gc.collect()
-    gc.freeze()  # the collector of a fork then leaves the shared pages alone
-    jail.use_large_pages()
+    warm.settle()
     grader = wire.Channel(socket.socket(fileno=descriptor))
     grader.send(["ready", os.getpid()])
     while True:
@@ -61,25 +56,11 @@ def main(descriptor, isolation, readable, public):
         except wire.Closed:
             return
         if order == "spawn":
-            grader.send(["spawned", spawn(descriptors[0], grader.socket.fileno(), isolation, readable, rest[0])])
+            limits, packages = rest
+            warm.import_packages(packages)
+            grader.send(["spawned", spawn(descriptors[0], grader.socket.fileno(), isolation, readable, limits)])
         elif order == "kill":
             grader.send(["gone", kill(rest[0])])
-
-
-def warm_up():
-    """Pay once for what most notebooks would pay for: pyplot, a first backward, the first linear algebra, seeds.
-
-    Every notebook then starts from this same state of the random generators.
-    """
-    with contextlib.suppress(ImportError):
-        import matplotlib.pyplot as plt
-
-        plt.close(plt.figure())
-    x = torch.ones(2, 2, dtype=torch.float64, requires_grad=True)
-    (x @ x).sum().backward()
-    random.seed(0)
-    np.random.seed(0)
-    torch.manual_seed(0)
 
 
 # --- the fork server's two deeds -------------------------------------------------------------------------------------

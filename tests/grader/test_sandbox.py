@@ -3,14 +3,13 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
 from course_lib.grader import sandbox
 from course_lib.grader.grade import grade_submission
 from course_lib.grader.sandbox import MIB, Exceeded, SandboxError, Usage, Watch, usage
-from tests.grader.toys import QUICK, SEED, lesson
+from tests.grader.toys import SEED, lesson
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 
@@ -47,7 +46,7 @@ def test_a_group_is_a_limit_of_the_kernel_for_root_too_and_goes_with_the_server(
     assert int((server.group / "pids.max").read_text()) == sandbox.GROUP_PROCESSES
     assert str(server.process.pid) in (server.group / "cgroup.procs").read_text().split()
     forking = "import os, signal\ndef double(x):\n    while True:\n        if os.fork() == 0:\n            signal.pause()"
-    patient = replace(QUICK, processes=10_000)  # the watch from outside does not mind
+    patient = sandbox.Limits(processes=10_000)  # the watch from outside does not mind
     (one,) = grade_submission([forking], [lesson.exercises["double"]], seed=SEED, server=server, limits=patient)
     failure = one.verdict.problem.failure
     assert failure.type == "BlockingIOError"
