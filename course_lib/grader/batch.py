@@ -226,4 +226,4 @@ _verdicts = {}  # each once: in a large class most are equal
 
 def kept_once(graded):
     """Graded without its transcript, and with the one copy of its verdict: ten thousand submissions stay in memory."""
-    return replace(graded, verdict=_verdicts.setdefault(graded.verdict, graded.verdict), transcript=())
+    return replace(graded, verdict=_verdicts.setdefault(graded.verdict, graded.verdict), transcript=b"")

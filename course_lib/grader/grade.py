@@ -5,16 +5,18 @@ here. What is right at first go is done; anything else is asked again, in a fres
 counts. What hangs, crashes or floods costs the cell or the exercise it is in, nothing else.
 """
 
+import hashlib
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from course_lib.grader import wire
 from course_lib.grader.sandbox import Limits, SandboxError
 from course_lib.grader.session import Session
-from course_lib.grader.sources import RecordedSource, SharedSource, WallSource
+from course_lib.grader.sources import RecordedSource, SharedSource, WallSource, pack_transcript
 from course_lib.judge import NoReply, Status, Verdict, judge
 
+REMEMBERED = 2000  # sets of replies, a few kilobytes each
 log = logging.getLogger(__name__)
 
 
@@ -24,7 +26,7 @@ class Graded:
 
     verdict: Verdict
     seconds: float
-    transcript: tuple = ()  # plain data, see journal.py: enough to judge again without running anything
+    transcript: bytes = b""  # see pack_transcript: enough to judge again without running anything; empty if too long
 
 
 def grade_submission(cells, exercises, *, seed, server, limits=None, rehearsal=None):
@@ -68,7 +70,7 @@ def grade_exercise(session, exercise, seed):
 
 
 def graded_since(start, verdict, source):
-    return Graded(verdict=verdict, seconds=round(time.monotonic() - start, 3), transcript=tuple(source.transcript))
+    return Graded(verdict=verdict, seconds=round(time.monotonic() - start, 3), transcript=pack_transcript(source.transcript))
 
 
 def verdict_of(exercise, source, seed):
@@ -88,35 +90,51 @@ def unjudged(exercise, status, sentence):
 
 
 class Rehearsal:
-    """What keys asked of right answers with this seed: they ask every right answer the same, so it can be sent at once."""
+    """What keys asked of right answers with this seed: they ask every right answer the same, so it can be sent at once.
+
+    Many right answers of a class say the same to the last bit, too. Such replies are weighed once.
+    """
 
     def __init__(self):
         self.questions = {}  # name of an exercise: packed questions; None where a key does not always ask the same
+        self.judged = {}  # (name of an exercise, hash of the replies of a right answer): Graded
 
     def try_all_at_once(self, session, exercise, seed):
         """Graded if the answer is right, or not begun; None for all else, which says nothing yet.
 
-        It is asked in a copy that has answered for earlier exercises, too, as in the notebook. What an answer keeps
+        It is asked in a process that has answered for earlier exercises, too, as in the notebook. What an answer keeps
         between calls can then only cost time: whoever fails here is asked again in fresh copies.
         """
         start, source = time.monotonic(), SharedSource(session, exercise, self.questions.get(exercise.name))
         try:
-            verdict = verdict_of(exercise, source, seed)
+            graded = self._weighed(exercise, source, seed, start)
         except SandboxError:
             raise
-        except Exception:  # a fault of the key is told by the second try
-            verdict = None
-        if verdict and verdict.status in (Status.CORRECT, Status.OPEN) and not source.expected:
+        except Exception:  # NoReply, or a fault of the key, which is told by the second try
+            graded = None
+        if graded is None:
+            if source.deviates:
+                self.questions[exercise.name] = None
+            session.end_shared()
+        return graded
+
+    def _weighed(self, exercise, source, seed, start):
+        said = exercise.name, hashlib.sha256(source.rehearse(exercise.given_source)).digest()
+        if said in self.judged:
+            return replace(self.judged[said], seconds=round(time.monotonic() - start, 3))
+        verdict = verdict_of(exercise, source, seed)
+        if verdict.status not in (Status.CORRECT, Status.OPEN) or source.expected:
+            return None
+        graded = graded_since(start, verdict, source)
+        if verdict.passed:
             self._learn(verdict, source)
-            return graded_since(start, verdict, source)
-        if source.deviates:
-            self.questions[exercise.name] = None
-        session.end_shared()
-        return None
+            if source.said and len(self.judged) < REMEMBERED:
+                self.judged[said] = graded
+        return graded
 
     def _learn(self, verdict, source):
         questions = [entry[1] for entry in source.transcript if entry[0] == "reply"]
-        if verdict.passed and verdict.exercise not in self.questions:
+        if verdict.exercise not in self.questions:
             small = len(wire.encode(questions)) < wire.FRAME_BYTES // 2
             self.questions[verdict.exercise] = questions if small else None
 

@@ -7,12 +7,9 @@ secret seed (its hash). One submission is one transaction, so a grader that is k
 import hashlib
 import json
 import sqlite3
-import zlib
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-
-import msgpack
 
 from course_lib.grader.grade import Graded
 from course_lib.judge import Check, Layer, Problem, Status, Verdict
@@ -23,7 +20,6 @@ JUDGING = (
     "exercise.py", "judge.py", "verdicts.py", "diagnosis.py", "values.py", "observe.py", "functions.py", "formula.py",
     "recipes.py", "vectors.py",
 )  # fmt: skip
-TRANSCRIPT_BYTES = 4 * 2**20  # longer ones cannot be replayed
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS submissions (
@@ -77,7 +73,7 @@ class Journal:
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (sha256, key_version, seed_id, tier, one.verdict.exercise, dump(one.verdict), one.seconds,
-                     squeeze(one.transcript))
+                     one.transcript or None)
                     for one in graded
                 ],
             )  # fmt: skip
@@ -110,9 +106,8 @@ class Journal:
         ).fetchone()
         if row is None:
             return None
-        text, blob, *rest = row
-        transcript = blob and msgpack.unpackb(zlib.decompress(blob), raw=False, strict_map_key=False)
-        return load(text), transcript, *rest
+        text, *rest = row
+        return load(text), *rest
 
     def students(self):
         return [name for (name,) in self.database.execute("SELECT DISTINCT student FROM submissions ORDER BY 1")]
@@ -133,12 +128,6 @@ def load(text):
         data["problem"] = Problem(**problem)
     data["checks"] = tuple(Check(**check) for check in data["checks"])
     return Verdict(**data | {"status": Status(data["status"]), "advice": tuple(data["advice"])})
-
-
-def squeeze(transcript):
-    """A transcript as a blob, or None if it is too long to keep."""
-    packed = msgpack.packb(list(transcript), use_bin_type=True)
-    return zlib.compress(packed, 6) if transcript and len(packed) <= TRANSCRIPT_BYTES else None
 
 
 @cache

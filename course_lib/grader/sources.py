@@ -6,7 +6,10 @@ copy that answers for several exercises. RecordedSource runs nothing.
 
 import re
 import time
+import zlib
 from dataclasses import replace
+
+import msgpack
 
 from course_lib.grader import wire
 from course_lib.grader.sandbox import Exceeded, Watch
@@ -14,6 +17,7 @@ from course_lib.grader.session import explain_exceeded
 from course_lib.judge import NoReply, Status
 
 AT_ONCE_CPU_SECONDS, AT_ONCE_SECONDS = 2.0, 5.0  # for all questions of an exercise; slower ones are asked one by one
+TRANSCRIPT_BYTES = 4 * 2**20  # longer ones cannot be replayed
 NO_MEMORY = re.compile(r"can't allocate memory|cannot allocate memory|not enough memory|std::bad_alloc", re.IGNORECASE)
 BROKE_IN = "The answer wrote to the grader's own connection, so nothing it said counts."
 
@@ -143,21 +147,31 @@ class SharedSource(WallSource):
             question_seconds=min(self.limits.question_seconds, AT_ONCE_SECONDS),
         )  # fmt: skip
         self.known = questions
+        self.said = None  # (whether it is untouched, the packed replies)
         self.expected, self.deviates = [], False  # (question, reply) still to be asked for
 
     def begin_part(self):
         self.transcript.append(["part"])
 
+    def rehearse(self, given):
+        """Ask everything that is known to be asked; the bytes that came back, or nothing where no question is known."""
+        if self.known is None:
+            return b""
+        self._open_copy()
+        untouched, packed = self._two(self._exchange("rehearse", given, self.known, expected="replies"))
+        if not isinstance(untouched, bool) or not isinstance(packed, bytes):
+            self._give_up(Status.REFUSED, BROKE_IN)
+        self.said = untouched, packed
+        return packed
+
     def is_untouched(self, given):
         if self.known is None:
             return super().is_untouched(given)
-        self._open_copy()
-        untouched, replies = self._two(self._exchange("rehearse", given, self.known, expected="replies"))
-        if not isinstance(untouched, bool) or not isinstance(replies, list):
-            self._give_up(Status.REFUSED, BROKE_IN)
-        if not untouched and len(replies) != len(self.known):
-            self._give_up(Status.NOT_JUDGED, "The replies do not fit into one frame.")
-        self.expected = [] if untouched else list(zip(reversed(self.known), reversed(replies), strict=True))
+        if self.said is None:
+            self.rehearse(given)
+        untouched, packed = self.said
+        if not untouched:
+            self.expected = self._pairs(packed)
         self.transcript.append(["untouched", untouched])
         return untouched
 
@@ -178,10 +192,33 @@ class SharedSource(WallSource):
     def _connect(self):
         return self.session.open_shared(self.deadline)
 
+    def _pairs(self, packed):
+        """(question, reply), last one first."""
+        if not packed:
+            self._give_up(Status.NOT_JUDGED, "The replies do not fit into one frame, or there are none.")
+        try:
+            _, *replies = wire.decode(packed)
+            return list(zip(reversed(self.known), reversed(replies), strict=True))
+        except (wire.WireError, ValueError):
+            self._give_up(Status.REFUSED, BROKE_IN)
+
     def _two(self, answers):
         if len(answers) != 2:
             self._give_up(Status.REFUSED, BROKE_IN)
         return answers
+
+
+# --- transcripts -----------------------------------------------------------------------------------------------------
+
+
+def pack_transcript(entries):
+    """What was asked and answered, as bytes; none if it is too long to keep."""
+    packed = msgpack.packb(entries, use_bin_type=True)
+    return zlib.compress(packed, 6) if entries and len(packed) <= TRANSCRIPT_BYTES else b""
+
+
+def unpack_transcript(data):
+    return msgpack.unpackb(zlib.decompress(data), raw=False, strict_map_key=False) if data else []
 
 
 class Questions(Exception):
@@ -192,7 +229,7 @@ class RecordedSource:
     """A transcript as a source: the same replies in the same order, nothing is run."""
 
     def __init__(self, transcript):
-        self.entries = list(transcript)
+        self.entries = unpack_transcript(transcript)
 
     def begin_part(self):
         self._next("part")

@@ -42,6 +42,8 @@ _UNSEEN = dict.fromkeys(
      0xFEFF], "\ufffd"
 )  # fmt: skip
 _HEAD = struct.Struct(">I")
+HEAD_BYTES = _HEAD.size
+SECONDS_DIGITS = 1  # how exactly a reply tells its time: what takes no time answers with the same bytes each time
 
 
 class WireError(Exception):
@@ -218,7 +220,7 @@ def pack_reply(reply):
     return [
         pack_value(reply.value), pack_failure(reply.failure), list(reply.changed), list(reply.left_grad), reply.calls,
         reply.tracked, [clean(text) for text in reply.warnings], clean(reply.printed), clean(reply.global_change),
-        float(reply.seconds), [pack_value(grad) for grad in reply.grads], pack_failure(reply.grad_failure),
+        round(float(reply.seconds), SECONDS_DIGITS), [pack_value(grad) for grad in reply.grads], pack_failure(reply.grad_failure),
     ]
 
 

@@ -276,12 +276,13 @@ def answered(pid, order, number, name, *data, namespace):
 def rehearsed(answer, given, questions):
     """Whether the answer is untouched, and if not, the packed replies to all questions; none if that does not work."""
     if untouched(answer, given):
-        return True, []
+        return True, b""
     try:
         replies = [wire.pack_reply(reply_of(answer, wire.unpack_value(one, wire.QUESTIONS))) for one in questions]
-        return False, replies if len(wire.encode(replies)) < wire.FRAME_BYTES - wire.MIB else []
+        packed = wire.encode(["replies", *replies])[wire.HEAD_BYTES :]
+        return False, packed if len(packed) < wire.FRAME_BYTES - wire.MIB else b""
     except BaseException:
-        return False, []
+        return False, b""
 
 
 def untouched(answer, given):
@@ -299,7 +300,7 @@ def portable_reply(answer, args):
         frame = wire.encode(["reply", 0, packed])
         if len(frame) > wire.FRAME_BYTES:
             raise wire.WireError(f"it needs {len(frame) / wire.MIB:.0f} MiB")
-        wire.decode(frame[4:])
+        wire.decode(frame[wire.HEAD_BYTES :])
         return packed
     except wire.WireError as error:
         failure = Failure(type="AnswerTooLarge", message=f"the answer cannot be taken along: {error}")

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from course_lib.exercise import Exercise
+from course_lib.grader import grade as grading
 from course_lib.grader.grade import Rehearsal, grade_submission, judge_again
 from course_lib.grader.sandbox import SandboxError, Server
 from course_lib.grader.session import Stage, names_defined
-from course_lib.grader.sources import Questions
+from course_lib.grader.sources import Questions, unpack_transcript
 from course_lib.judge import Status, reports
 from tests.grader import toys
 from tests.grader.toys import DOUBLE, QUICK, SEED, SLOPE, grade, lesson
@@ -32,7 +33,7 @@ def test_the_same_seed_asks_the_same_and_another_asks_something_else(server):
         ]
 
     def questions(seed):
-        return [entry[1] for entry in transcripts(seed)[0] if entry[0] == "reply"]
+        return [entry[1] for entry in unpack_transcript(transcripts(seed)[0]) if entry[0] == "reply"]
 
     assert questions(SEED) == questions(SEED) != questions("another seed, long enough")
 
@@ -61,9 +62,25 @@ WAYS = {
 def test_asked_all_at_once_or_one_by_one_the_verdict_and_the_transcript_are_the_same(server, cell):
     def graded(rehearsal):
         found = grade_submission([cell, SLOPE], EXERCISES[::-1], seed=SEED, server=server, limits=QUICK, rehearsal=rehearsal)
-        return [(one.verdict, [entry[:2] for entry in one.transcript]) for one in found]
+        return [(one.verdict, [entry[:2] for entry in unpack_transcript(one.transcript)]) for one in found]
 
     assert graded(toys.rehearsal()) == graded(None) == graded(toys.rehearsal())
+
+
+def test_the_same_right_replies_are_weighed_once_and_all_others_anew(server, monkeypatch):
+    weighed = []
+    original = grading.judge
+    monkeypatch.setattr(grading, "judge", lambda *args, **more: weighed.append(1) or original(*args, **more))
+    rehearsal, found = Rehearsal(), []
+    nearly = "def double(x):\n    return 2 * x if x > 0 else 2 * x - 1e-3"
+    for cell in (DOUBLE, DOUBLE, "def double(x):\n    return x + x", nearly, nearly):
+        before = len(weighed)
+        (one,) = grade_submission([cell], EXERCISES[1:], seed=SEED, server=server, limits=QUICK, rehearsal=rehearsal)
+        found.append((one.verdict.status, len(weighed) > before))
+        assert judge_again(EXERCISES[1], one.transcript, SEED) == one.verdict
+    assert found == [
+        (Status.CORRECT, True), (Status.CORRECT, True), (Status.CORRECT, False), (Status.WRONG, True), (Status.WRONG, True)
+    ]  # fmt: skip
 
 
 def test_a_key_whose_questions_depend_on_the_answers_is_asked_one_by_one(server):
@@ -88,7 +105,8 @@ def test_a_broken_key_is_our_fault_and_no_zero(server, monkeypatch, caplog):
             raise RuntimeError("a bug in the key")
 
     monkeypatch.setattr(lesson.exercises["double"], "key", key)
-    assert grade(server, SLOPE, DOUBLE)["double"].status is Status.NOT_JUDGED
+    (one,) = grade_submission([DOUBLE], EXERCISES[1:], seed=SEED, server=server, limits=QUICK)
+    assert one.verdict.status is Status.NOT_JUDGED
     assert "a bug in the key" in caplog.text
 
 

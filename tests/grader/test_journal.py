@@ -7,6 +7,7 @@ import pytest
 from course_lib.grader import journal
 from course_lib.grader.grade import Graded
 from course_lib.grader.journal import Journal
+from course_lib.grader.sources import TRANSCRIPT_BYTES, pack_transcript, unpack_transcript
 from course_lib.judge import Check, Layer, Problem, Status, Verdict
 from course_lib.observe import Failure
 
@@ -16,7 +17,7 @@ VERDICT = Verdict(
     exercise="slope_at", status=Status.RAISED, score=0.5, max_score=2, problem=PROBLEM, advice=("a", "b"),
     checks=(Check(title="t", weight=2, passed=True),), fingerprint="abc",
 )  # fmt: skip
-TRANSCRIPT = (["part"], ["reply", [1.5, ["list", 2]], [3.0, None, [], [], 0, 0, [], "", "", 0.0]])
+ENTRIES = [["part"], ["reply", [1.5, ["list", 2]], [3.0, None, [], [], 0, 0, [], "", "", 0.0]]]
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def book(tmp_path):
 
 def add(book, student="anna", sha256="s", verdict=VERDICT, **more):
     about = {"key_version": "k", "seed_id": "i", "tier": "strong"} | more
-    graded = [Graded(verdict=verdict, seconds=0.25, transcript=TRANSCRIPT)]
+    graded = [Graded(verdict=verdict, seconds=0.25, transcript=pack_transcript(ENTRIES))]
     book.add(student=student, notebook="n.ipynb", sha256=sha256, lesson="01", graded=graded, **about)
 
 
@@ -52,8 +53,12 @@ def test_the_newest_verdict_counts_and_what_was_not_judged_is_not_known(book):
 def test_transcript_comes_back(book):
     add(book)
     verdict, transcript, *conditions = book.latest("anna", "slope_at")
-    assert (verdict, tuple(transcript), conditions) == (VERDICT, TRANSCRIPT, ["k", "i", "strong"])
+    assert (verdict, unpack_transcript(transcript), conditions) == (VERDICT, ENTRIES, ["k", "i", "strong"])
     assert book.latest("ben", "slope_at") is None
+
+
+def test_transcript_that_is_too_long_is_left_out():
+    assert pack_transcript([["reply", b"\1" * TRANSCRIPT_BYTES, []]]) == pack_transcript([]) == b""
 
 
 def test_rows_can_be_neither_changed_nor_deleted(book):
