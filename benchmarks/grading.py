@@ -5,7 +5,8 @@
 "per submission" is what one more submission costs, for those that grade a folder at once: the difference between a
 large and a small class, without the start. otter run starts anew for each. The graders take turns, so that a slow
 moment of the machine meets all of them. Processor time is what counts on a machine that others use, too: it hardly
-depends on them; it is that of everything a grader starts. "bare" runs the cells and puts the same questions in an
+depends on them; it is that of everything a grader starts. "ours, weighed anew" remembers no replies: the answers of
+the class are equal, and else each would be weighed once for all. "bare" runs the cells and puts the same questions in an
 interpreter that has everything imported, and judges nothing. Growth is measured with 1, memory with the peak of the
 process that holds keys and journal; the small class has one exercise.
 """
@@ -55,8 +56,11 @@ def catalogue():
 # --- ours ------------------------------------------------------------------------------------------------------------
 
 
-def run_ours(folder, students, workers=1, names=EXERCISES):
-    """Grade a class in a process of its own, as the command does: {"wall", "cpu", "peak" in MiB, "correct"}."""
+def run_ours(folder, students, workers=1, names=EXERCISES, remember=True):
+    """Grade a class in a process of its own, as the command does: {"wall", "cpu", "peak" in MiB, "correct"}.
+
+    cpu: of this process and of all behind the wall, if there is one worker.
+    """
     place = Path(tempfile.mkdtemp(dir=folder))
     (place / "in").mkdir()
     given = answers()
@@ -65,28 +69,33 @@ def run_ours(folder, students, workers=1, names=EXERCISES):
         cells += [(f"{given[name]}\n\ncheck({name})", {}) for name in names]
         (place / "in" / f"s{i:05}_01_derivatives.ipynb").write_bytes(notebook(cells))
     env = os.environ | {"BENCHMARK_EXERCISES": ",".join(names), "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
-    command = [sys.executable, __file__, "--one-class", str(place), str(workers)]
+    command = [sys.executable, __file__, "--one-class", str(place), str(workers), str(int(remember))]
     said = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
     found = json.loads(said)
     assert found["correct"] == students * len(names), f"{found['correct']} answers are right"
     return found
 
 
-def one_class(place, workers):
+def one_class(place, workers, remember):
     """In the process of its own."""
     import resource
     import time
 
-    from course_lib.grader import batch, conditions
+    from course_lib.grader import batch, conditions, grade
+    from course_lib.grader.sandbox import Server, usage
     from course_lib.grader.tiers import Probed
 
     conditions.probe = lambda: Probed(tier="strong", isolation="namespaces")  # once for a class, not for a submission
+    grade.REMEMBERED = grade.REMEMBERED if remember else 0
+    behind, close = [], Server.close
+    # Children of bubblewrap are lost to getrusage when it is ended: they are read while it still runs.
+    Server.close = lambda server: behind.append(usage(server.process.pid).cpu_seconds) or close(server)
     catalogue()
     start = time.perf_counter()
     submissions = batch.grade([place / "in"], place / "out", workers=workers, catalogue="grading:catalogue")
     wall = time.perf_counter() - start
-    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    cpu = sum(one.ru_utime + one.ru_stime for one in (own, children))
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = own.ru_utime + own.ru_stime + sum(behind)
     correct = sum(one.verdict.passed for submission in submissions for one, _ in submission.graded)
     tiers = {tier for submission in submissions for _, tier in submission.graded}
     assert tiers == {"strong"}
@@ -147,13 +156,15 @@ def more(large, small, count):
 def compare(python, folder, rounds):
     given = answers()
     nbgrader, otter = Nbgrader(python, folder / "nbgrader", given), Otter(python, folder / "otter", given)
-    costs = {"nbgrader autograde": [], "otter run": [], "ours, strong tier": [], "bare": []}
+    costs = {"nbgrader autograde": [], "otter run": [], "ours, strong tier": [], "ours, weighed anew": [], "bare": []}
     for number in range(rounds):
         print(f"round {number + 1} of {rounds} …", file=sys.stderr)
         costs["bare"].append(bare())
         costs["nbgrader autograde"].append(more(nbgrader.grade(4), nbgrader.grade(1), 3))
-        small, large = (tuple(run_ours(folder, count)[key] for key in ("wall", "cpu")) for count in (SMALL, LARGE))
-        costs["ours, strong tier"].append(more(large, small, LARGE - SMALL))
+        for name, remember in (("ours, strong tier", True), ("ours, weighed anew", False)):
+            runs = [run_ours(folder, count, remember=remember) for count in (SMALL, LARGE)]
+            small, large = ((run["wall"], run["cpu"]) for run in runs)
+            costs[name].append(more(large, small, LARGE - SMALL))
         costs["otter run"].append(otter.grade())
     medians = {name: tuple(map(statistics.median, zip(*pairs, strict=True))) for name, pairs in costs.items()}
     ours = medians["ours, strong tier"]
@@ -188,16 +199,17 @@ def main():
     parser.add_argument("--classes", default="10,100,1000")
     parser.add_argument("--small-class", default="10000", help="sizes of classes with one exercise")
     parser.add_argument("--only", choices=("compare", "grow", "scale"))
-    parser.add_argument("--one-class", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--one-class", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one_class:
-        one_class(Path(options.one_class[0]), int(options.one_class[1]))
+        place, workers, remember = options.one_class
+        one_class(Path(place), int(workers), remember == "1")
         return
     with tempfile.TemporaryDirectory(prefix="grading-benchmark-") as folder:
         if options.only in (None, "compare"):
             compare(environment_at(options.environment), Path(folder), options.rounds)
         if options.only in (None, "scale"):
-            scale(Path(folder), options.rounds, 60)
+            scale(Path(folder), options.rounds, LARGE - SMALL)
         if options.only in (None, "grow"):
             sizes = [int(size) for size in options.classes.split(",") if size]
             grow(Path(folder), sizes, EXERCISES, "growth, four exercises")
