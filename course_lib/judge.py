@@ -293,7 +293,8 @@ class Answer:
         """said: how the numbers came about; of: which one of several numbers this is."""
         if isinstance(want, tuple | list):
             if not isinstance(value, tuple | list) or len(value) != len(want):
-                self._fail(Layer.TYPE, f"{len(want)} thing{'s' * (len(want) != 1)}, as a tuple or a list")
+                counted = f"{_things(len(value))}{of}" if of and isinstance(value, tuple | list) else None
+                self._fail(Layer.TYPE, f"{_things(len(want))}{of}, as a tuple or a list", counted)
                 return
             meanings = meaning if isinstance(meaning, tuple) else (meaning,) * len(want)
             for got_one, want_one, meaning_one in zip(value, want, meanings, strict=True):
@@ -351,6 +352,10 @@ def _property(meaning, got, want, tolerance):
     if got * want <= 0:
         return f"{meaning} is {'positive' if want > 0 else 'negative'} there"
     return f"{meaning} is {'larger' if want > got else 'smaller'} there"
+
+
+def _things(count):
+    return f"{count} thing{'s' * (count != 1)}"
 
 
 def _inside(value):

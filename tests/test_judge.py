@@ -366,6 +366,12 @@ def test_a_number_in_a_tuple_that_is_none_is_called_by_its_meaning():
     assert verdict_on(returns((1.0, "x")), key).problem.wanted == "a number for the slope"
 
 
+def test_a_list_inside_a_tuple_that_is_too_long_is_counted():
+    key = one_demand(lambda answer: answer.equals((1.0, [2.0, 3.0]), ("the slope", "the losses")), 0.7)
+    problem = verdict_on(returns((1.0, [2.0, 3.0, 4.0])), key).problem
+    assert (problem.got, problem.wanted) == ("3 things for the losses", "2 things for the losses, as a tuple or a list")
+
+
 GRADIENT = 3 * V**2  # of x³, entry by entry, weighted below
 WEIGHTED = np.array([0.6, 1.4]) * GRADIENT
 
