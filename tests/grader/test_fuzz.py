@@ -12,8 +12,10 @@ import random
 import socket
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from course_lib import feedback
@@ -21,6 +23,7 @@ from course_lib.exercise import all_exercises
 from course_lib.grader import batch, journal, wire
 from course_lib.grader.notebook import Found, Refused, collect
 from course_lib.judge import LocalSource, NoReply, Status, judge
+from course_lib.observe import Array, Other
 from tests.answers import all_banks
 from tests.grader.toys import DOUBLE, SLOPE, grade, notebook
 
@@ -128,6 +131,56 @@ def test_damaged_replies_never_break_a_key_the_judge_or_the_report():
             raise AssertionError(f"input {number}, {name}: {error!r}") from error
         judged += verdict.status is not Status.REFUSED
     assert judged > len(spread(0.5)) // 2  # much of the damage keeps to the schema
+
+
+def array(numbers, kind="tensor"):
+    numbers = np.array(numbers)
+    return Array(kind=kind, dtype=numbers.dtype.name, numbers=numbers)
+
+
+VALUES = (  # that keep to the schema and that a key may not expect
+    None, True, 0, 2**60, float("nan"), float("inf"), "", "A", "x" * 500, [], (), [None], ["A", "A"], [[1], [1, 2]], {},
+    {"ok": [1]}, {"result": {}}, [1, "a", None], [1.0] * 5000, array(1.0), array([]), array([1.0, 2.0]),
+    array(np.ones((1, 1, 1, 1))), array(np.full((2, 3), np.nan)), array(True), array([True, False]), array([3, 4]),
+    array(2, "scalar"), [array([1.0]), array(0.5)], {"a": array([1.0])}, Other(type="set", text="{'A', 'B'}"),
+    Other(type="object", text="<o>"),
+)  # fmt: skip
+
+
+class Unexpected(LocalSource):
+    """An answer that is another value at one question, or in one entry of the right one."""
+
+    def __init__(self, answer, chance):
+        super().__init__(answer)
+        self.value, self.inside = chance.choice(VALUES), chance.random() < 0.5
+        self.chance, self.until = chance, chance.choice((1, 1, 2, 3, 7))
+
+    def ask(self, args):
+        reply = super().ask(args)
+        self.until -= 1
+        if self.until == 0:
+            reply = replace(reply, value=self.put(reply.value) if self.inside else self.value)
+        try:
+            return wire.unpack_reply(wire.pack_reply(reply), args)
+        except wire.WireError:
+            raise NoReply(Status.REFUSED) from None
+
+    def put(self, value):
+        if isinstance(value, dict) and value:
+            return value | {self.chance.choice(list(value)): self.value}
+        if isinstance(value, list | tuple) and value:
+            place = self.chance.randrange(len(value))
+            return type(value)([*value[:place], self.value, *value[place + 1 :]])
+        return self.value
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_an_unexpected_value_never_breaks_its_key(name):
+    answers = [answer for exercise, answer in ANSWERS if exercise == name]
+    for number in range(FROM, FROM + max(2, COUNT // 300)):
+        chance = random.Random(f"values {name} {number}")
+        verdict = judge(EXERCISES[name], Unexpected(chance.choice(answers), chance), seed=str(number % 7))
+        assert journal.load(journal.dump(verdict)) == verdict and feedback.plain(verdict, EXERCISES[name]), number
 
 
 def test_damaged_frames_are_messages_wire_errors_or_the_end():
