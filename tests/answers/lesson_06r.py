@@ -235,7 +235,7 @@ bank.computed = {
     "06r-wide": lambda: walks_for_a_table(500, 2),
     "06r-sum": softmax_of_the_sum,
     "06r-fill-pull": lambda: 0.5 * 1 - 0.5 * np.dot([0.5, 0.3, 0.2], [1, 0, 2]),
-    "06r-far": lambda: "NaN" if math.isnan(float(np.float64(np.inf) / (np.float64(np.inf) + 1))) else "1",
+    "06r-far": lambda: "NaN" if math.isnan(math.inf / (math.inf + 1)) else "1",
     "06r-twice": two_walks_into_one_grad,
     "06r-fill-curvature": lambda: np.dot([0.4486, -2.2673], [1, -0.5]),
     "06r-which": lambda: "hvp" if 2 * 10**6 < (10**6) ** 2 else "hessian",
