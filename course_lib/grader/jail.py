@@ -13,6 +13,7 @@ import random
 import resource
 import signal
 import struct
+from functools import cache
 
 NEWNS, NEWIPC, NEWUSER, NEWPID = 0x20000, 0x8000000, 0x10000000, 0x20000000
 ANY_NEW = 0x7E020000 | 0x80  # every CLONE_NEW… flag, time namespaces included
@@ -39,6 +40,7 @@ DENIED = {
 }  # fmt: skip
 SOCKET, CLONE, CLONE3 = (41, 198), (56, 220), (435, 435)
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+MACHINE = platform.machine()
 
 
 def call(function, *args):
@@ -59,7 +61,7 @@ def fork_apart():
     user, group = os.getuid(), os.getgid()
     state = random.getstate()
     ctypes.pythonapi.PyOS_BeforeFork()
-    pid = HOLDING_THE_LOCK.syscall(CLONE[MACHINES[platform.machine()][0]], NEWUSER | NEWNS | NEWIPC | NEWPID | signal.SIGCHLD,
+    pid = HOLDING_THE_LOCK.syscall(CLONE[MACHINES[MACHINE][0]], NEWUSER | NEWNS | NEWIPC | NEWPID | signal.SIGCHLD,
                                    None, None, None, None)  # fmt: skip
     if pid:
         ctypes.pythonapi.PyOS_AfterFork_Parent()
@@ -160,14 +162,18 @@ def drop_capabilities():
 
 def deny_system_calls():
     """Install the filter for this process and all that come from it."""
-    program = seccomp_program(platform.machine())
+    program = seccomp_program(MACHINE)
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
     call(LIBC.prctl, PR_SET_SECCOMP, 2, header, 0, 0)
 
 
+@cache
 def seccomp_program(machine):
-    """The filter as bytes: DENIED answers EPERM, sockets are local, clone makes no namespaces, other ABIs are fatal."""
+    """The filter as bytes: DENIED answers EPERM, sockets are local, clone makes no namespaces, other ABIs are fatal.
+
+    The fork server makes it once for all notebooks.
+    """
     if machine not in MACHINES:
         raise OSError(errno.ENOSYS, f"no filter of system calls for {machine}")
     column, architecture = MACHINES[machine]

@@ -11,6 +11,7 @@ isolation is then "fresh" instead of "namespaces", just as strict and some secon
 import contextlib
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
@@ -39,6 +40,7 @@ FOLDER = "course-grader-"  # and the process it belongs to, in the folder for te
 CONTROL_GROUPS = ("/sys/fs/cgroup/pids", "/sys/fs/cgroup")  # of version 1 and 2
 GROUP_PROCESSES = 100  # of a whole fork server, threads count; Limits.processes is what one submission may have
 START_SECONDS = 180  # importing torch from a cold disk
+RESIDENT = re.compile(r"^Rss(?:Anon|Shmem):\s+(\d+) kB", re.MULTILINE)
 MIB, GIB = 2**20, 2**30
 
 
@@ -314,7 +316,7 @@ def package_folders():
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    memory_bytes: int = 0  # not shared with a file, summed over processes; pages shared since a fork count in each
+    memory_bytes: int = 0  # of no file on disk, summed over processes; pages shared between processes count in each
     processes: int = 0  # processes
     threads: int = 0
     cpu_seconds: float = 0.0
@@ -324,15 +326,15 @@ def usage(pid):
     """What a process and everything below it uses; all zero where there is no /proc."""
     if not os.path.isdir("/proc/self"):
         return Usage()
-    page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+    tick = os.sysconf("SC_CLK_TCK")
     memory = processes = threads = 0
     cpu = 0.0
     stats = _stats()
     for member in _tree(pid, stats):
         fields = stats[member]
-        with contextlib.suppress(OSError, IndexError):
-            resident, shared = map(int, Path(f"/proc/{member}/statm").read_text().split()[1:3])
-            memory += (resident - shared) * page
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{member}/status").read_text()
+            memory += 1024 * sum(map(int, RESIDENT.findall(status)))
         processes += 1
         threads += int(fields[17])
         cpu += sum(map(int, fields[11:15])) / tick

@@ -44,6 +44,8 @@ def main(descriptor, isolation, readable, public):
     if sys.platform == "linux":
         jail.LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     torch.set_num_threads(1)
+    if isolation != "none":
+        jail.seccomp_program(jail.MACHINE)
     warm.warm_up()
     inert.install(public)
     sys.path[:] = [folder for folder in sys.path if not os.path.isdir(os.path.join(folder, "course_lib"))]
@@ -95,12 +97,22 @@ def kill(pid):
     status = 0
     with contextlib.suppress(ChildProcessError):
         _, status = os.waitpid(pid, 0)
-    while True:  # orphans come to this process where there is no pid namespace
-        try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                return status
-        except ChildProcessError:
-            return status
+    with contextlib.suppress(ChildProcessError):  # there is nobody left
+        while os.waitpid(-1, os.WNOHANG)[0] or end_children():
+            pass
+    return status
+
+
+def end_children():
+    """End what a notebook left running: it comes to this process where there is no pid namespace. True if one ended."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children") as children:
+            pids = [int(pid) for pid in children.read().split()]
+    except OSError:
+        return False
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    return bool(pids) and os.waitpid(-1, 0)[0] > 0
 
 
 # --- the notebook process --------------------------------------------------------------------------------------------

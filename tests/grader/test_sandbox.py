@@ -9,7 +9,7 @@ import pytest
 from course_lib.grader import sandbox
 from course_lib.grader.grade import grade_submission
 from course_lib.grader.sandbox import MIB, Exceeded, SandboxError, Usage, Watch, usage
-from tests.grader.toys import SEED, lesson
+from tests.grader.toys import DOUBLE, SEED, lesson
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 
@@ -63,15 +63,16 @@ def test_environment_holds_nothing_of_ours(monkeypatch):
 @linux
 def test_usage_counts_the_whole_tree():
     code = """
-import subprocess, time
-child, kept = subprocess.Popen(['sleep', '30']), bytearray(b'y' * 2**26)
+import mmap, subprocess, time
+child, kept, shared = subprocess.Popen(['sleep', '30']), bytearray(b'y' * 2**26), mmap.mmap(-1, 2**26)
+shared.write(b'y' * 2**26)
 print('on', flush=True)
 time.sleep(30)"""
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
     try:
         child.stdout.readline()
         used = usage(child.pid)
-        assert used.processes == 2 and used.memory_bytes > 60 * MIB
+        assert used.processes == 2 and used.memory_bytes > 124 * MIB
     finally:
         os.killpg(child.pid, 9)
         child.wait()
@@ -120,6 +121,27 @@ def test_nothing_is_left_when_the_server_is_closed(tier):
     channel.close()
     assert not folder.exists()
     assert not [pid for pid in pids if sandbox.running(pid)]
+
+
+@linux
+@pytest.mark.parametrize("tier", ["weak", "none"])
+def test_nothing_is_left_of_a_notebook_where_it_has_no_namespace_of_its_own(tier):
+    leaving = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(60)
+    os._exit(0)"""
+    try:
+        mine = sandbox.Server(tier)
+    except SandboxError as error:
+        pytest.skip(str(error))
+    with mine:
+        before = set(sandbox.members(mine.process.pid))
+        (one,) = grade_submission([leaving, DOUBLE], [lesson.exercises["double"]], seed=SEED, server=mine)
+        assert one.verdict.passed
+        assert set(sandbox.members(mine.process.pid)) == before
 
 
 def test_a_python_in_a_folder_that_is_private_inside_is_seen_elsewhere():

@@ -31,6 +31,14 @@ for i in range(10**6):
     Attack("E4", "fills shared memory", body("""
 for i in range(10**6):
     with open(f'/dev/shm/{i}', 'wb') as out: out.write(b'x' * 2**20)"""), FAILED, says="OSError"),
+    Attack("E4", "fills memory shared by many processes", body("""
+import mmap
+for _ in range(8):
+    if os.fork() == 0:
+        shared = mmap.mmap(-1, 150 * 2**20)
+        for _ in range(150): shared.write(b'x' * 2**20)
+        time.sleep(60)
+time.sleep(60)"""), NO_MEMORY),
     Attack("E4", "makes memory files", body("return os.memfd_create('x')"), FAILED, says="PermissionError"),
     Attack("E5", "floods the output", RIGHT + body("""
 for _ in range(20000): print('x' * 100)
