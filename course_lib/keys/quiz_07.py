@@ -12,7 +12,9 @@ QUESTIONS = {
     "07-recall-chance": Question(
         "Four classes, all logits 0. What is cross_entropy?",
         number(1.386294, rtol=0.01),
-        slips={0.25: "That is the probability. The loss is −ln of it.", -1.386: "A loss is −ln p, and that is positive."},
+        slips={0.25: "That is the probability. The loss is −ln of it.", -1.386: "A loss is −ln p, and that is positive.",
+               2: "That is the logarithm to the base 2. cross_entropy takes the natural one.",
+               0: "That is for a model that is certain and right. This one gives ¼ to each class."},
         why="ln 4.",
     ),
     "07-recall-dead": Question(
@@ -23,20 +25,22 @@ QUESTIONS = {
     "07-recall-mean": Question(
         "loss = (x**2).mean() over five numbers, x[0] = 3. What is x.grad[0]?",
         number(1.2, rtol=1e-6),
-        slips={6: "The mean divides by 5, and so its gradient does."},
+        slips={6: "The mean divides by 5, and so its gradient does.", 0.6: "The square brings a factor 2.",
+               1.8: "That is 3²/5, this number's part of the value."},
         why="2·3/5.",
     ),
     "07-recall-pile": Question(
         "y = x**2 at x = 3, computed anew and walked back three times, nothing cleared. What is x.grad?",
         number(18.0, rtol=1e-6),
-        slips={6: "backward adds to what is there."},
+        slips={6: "backward adds to what is there.", 12: "That is after two walks.", 216: "It is added up, not multiplied."},
         why="6 + 6 + 6.",
     ),
     "07-by-b": Question(
         "The points lie on y = 2x − 1, and the x are spread evenly around 0. loss = mean of (w·x + b − y)². "
         "What is ∂loss/∂b at w = 0, b = 0?",
         number(2.0, rtol=1e-3),
-        slips={-2: "The line lies above most points by 1: raising it makes the loss larger.", 1: "The square brings a factor 2."},
+        slips={-2: "The line lies above most points by 1: raising it makes the loss larger.", 1: "The square brings a factor 2.",
+               0: "b = 0 is not the best one: the points lie lower, by 1 on average."},
         why="2·mean(0 − y) = −2·mean(y) = 2.",
     ),
     "07-moves": Question(
@@ -58,7 +62,8 @@ QUESTIONS = {
         "− lr. Which of them ends higher than it began?",
         choice("+ lr", "no zero_grad", "cleared before step", "correct"),
         slips={"no zero_grad": "It swings, through the valley and back.",
-               "cleared before step": "It never moves."},
+               "cleared before step": "It never moves, so it ends where it began.",
+               "correct": "At this learning rate every step goes down."},
         why="Only the sign mistake climbs; the others run quietly.",
     ),
     "07-fill-velocity": Question(
@@ -72,6 +77,9 @@ QUESTIONS = {
         "(w − 3)², learning rate 0.1, from w = 1, but zero_grad() stands between backward() and step(). What is w after three "
         "rounds?",
         number(1.0, rtol=1e-6),
+        slips={1.976: "That is the loop with its calls in order. Here the gradient is gone before the step reads it.",
+               1.4: "That is one step of the loop with its calls in order.",
+               3: "That is where it should go. Does it move at all?"},
         why="The step finds no gradient.",
     ),
     "07-lag": Question(
@@ -113,13 +121,15 @@ QUESTIONS = {
     "07-shrink": Question(
         "Each step multiplies the error of b by 0.98. What is left of it after 10 steps, as a fraction?",
         number(0.817073, rtol=0.01),
-        slips={0.8: "It shrinks by 2 percent of what is left each time, not of the beginning."},
+        slips={0.8: "It shrinks by 2 percent of what is left each time, not of the beginning.",
+               0.182927: "That is what is gone.", 0.98: "That is after one step."},
         why="0.98¹⁰.",
     ),
     "07-limit": Question(
         "loss = λu²/2 with λ = 4. Up to which learning rate does gradient descent converge?",
         number(0.5, rtol=1e-3),
-        slips={0.25: "There it arrives in one step. It converges up to twice that.", 2: "Divide by the curvature."},
+        slips={0.25: "There it arrives in one step. It converges up to twice that.", 2: "Divide by the curvature.",
+               8: "A steeper bowl needs a smaller rate: divide.", 1: "2 divided by the curvature, and that is 4."},
         why="2/λ: beyond it |1 − lr·λ| is above 1.",
     ),
     "07-sum-limit": Question(
@@ -131,7 +141,8 @@ QUESTIONS = {
     "07-halves": Question(
         "10 rows as 5 + 5. Both means walk back into the same .grad, nothing is divided. By which factor is it too large?",
         number(2.0, rtol=1e-3),
-        slips={1: "Each mean counts as if it were the mean of all.", 10: "Each is a mean over its rows already."},
+        slips={1: "Each mean counts as if it were the mean of all.", 10: "Each is a mean over its rows already.",
+               0.5: "That is what to multiply with. The question is how much too large it is."},
         why="Two means, each of which should count half.",
     ),
     "07-unequal": Question(
@@ -143,7 +154,8 @@ QUESTIONS = {
     "07-remainder": Question(
         "5 batches, a step after every second one. How many batches never reach a parameter?",
         number(1, rtol=1e-6),
-        slips={0: "After batch 4 comes one more gradient, and no step."},
+        slips={0: "After batch 4 comes one more gradient, and no step.", 2: "Batches 1 to 4 have had their two steps.",
+               3: "Two batches belong to one step: 1 and 2, 3 and 4."},
         why="The last one, unless you flush it.",
     ),
     "07-adam": Question(
@@ -173,7 +185,8 @@ QUESTIONS = {
     "07-ln2": Question(
         "Logistic regression, all weights 0. What is the loss at the start?",
         number(0.693147, rtol=0.02),
-        slips={0.5: "Every probability is 0.5; the loss is −ln of it."},
+        slips={0.5: "Every probability is 0.5; the loss is −ln of it.", 0: "0 is for probabilities that are 1 and right.",
+               -0.693147: "A loss is −ln p, and that is positive."},
         why="ln 2.",
     ),
     "07-targets": Question(
@@ -227,18 +240,22 @@ QUESTIONS = {
     "07-exit-order": Question(
         "forward, loss, zero_grad, backward: what comes next?",
         choice("step", "loss", "forward", "detach"),
-        why="step.",
+        slips={"loss": "The loss is made already, and the gradient waits in .grad.",
+               "forward": "A new round begins only when this one's gradient has been used.",
+               "detach": "Nothing has to be cut off: optimisers do not record what they do."},
+        why="The step, while the gradient is in .grad.",
     ),
     "07-exit-rate": Question(
         "The steepest curvature of a loss is 10. What is the largest learning rate that converges?",
         number(0.2, rtol=1e-3),
-        slips={0.1: "2/λ, not 1/λ."},
+        slips={0.1: "2/λ, not 1/λ.", 20: "A steeper loss needs a smaller rate: divide.", 5: "The other way round: 2/λ."},
         why="2/10.",
     ),
     "07-exit-share": Question(
         "10 rows as 7 + 3. With which factor does the mean loss of the 3 count?",
         number(0.3, rtol=0.01),
-        slips={0.5: "Shares go by rows.", 0.33: "3 of 10."},
+        slips={0.5: "Shares go by rows.", 0.33: "3 of 10.", 0.7: "That is the share of the seven.",
+               0.1: "Its mean over 3 rows is divided by 3 already: times 3/10, not 1/10."},
         why="3/10.",
     ),
 }
