@@ -373,8 +373,11 @@ def _returned(value):
 # --- judging ---------------------------------------------------------------------------------------------------------
 
 
-def judge(exercise, source, *, seed="public"):
-    """Ask everything the key asks and weigh it; the same seed asks the same questions."""
+def judge(exercise, source, *, seed="public", only_if_right=False):
+    """Ask everything the key asks and weigh it; the same seed asks the same questions.
+
+    only_if_right: None for an answer that turns out wrong, without finding out what is wrong with it.
+    """
     ask = Ask(exercise, source, random.Random(f"{seed}/{exercise.name}"))
     try:
         if source.is_untouched(exercise.given_source):
@@ -385,7 +388,7 @@ def judge(exercise, source, *, seed="public"):
             exercise=exercise.name, status=none.status, score=0.0, max_score=exercise.points,
             checks=tuple(ask.checks), sentence=none.sentence, advice=tuple(ask.advice),
         )
-    return weigh(exercise, ask)
+    return None if only_if_right and ask.problems else weigh(exercise, ask)
 
 
 def weigh(exercise, ask):

@@ -1,8 +1,8 @@
 """Grade one submission: grade_submission(cells, exercises, seed=…, server=…) -> one Graded per exercise.
 
-The notebook's cells run once behind the wall, a copy of that process answers questions, and judge() weighs the replies
-here. What is right at first go is done; anything else is asked again, in a fresh copy for each part of a key, and that
-counts. What hangs, crashes or floods costs the cell or the exercise it is in, nothing else.
+The notebook's cells run behind the wall, that process answers questions, and judge() weighs the replies here. What is
+right at first go is done; anything else is asked again, in a fresh copy for each part of a key, and that counts. What
+hangs, crashes or floods costs the cell or the exercise it is in, nothing else.
 """
 
 import hashlib
@@ -122,8 +122,8 @@ class Rehearsal:
         said = exercise.name, hashlib.sha256(source.rehearse(exercise.given_source)).digest()
         if said in self.judged:
             return replace(self.judged[said], seconds=round(time.monotonic() - start, 3))
-        verdict = verdict_of(exercise, source, seed)
-        if verdict.status not in (Status.CORRECT, Status.OPEN) or source.expected:
+        verdict = judge(exercise, source, seed=seed, only_if_right=True)
+        if verdict is None or verdict.status not in (Status.CORRECT, Status.OPEN) or source.expected:
             return None
         graded = graded_since(start, verdict, source)
         if verdict.passed:

@@ -38,7 +38,7 @@ class Session:
         self.restarts_left = limits.restarts
         self.direct = True  # the process that ran the notebook may be asked itself
         self.shared = None  # (stage, channel) of what answers for several exercises
-        self.orders = 0  # given to copies so far; each reply repeats the number of its order
+        self.orders = 0  # given so far; each reply repeats the number of its order
         self._stage = None
 
     def __enter__(self):

@@ -1,7 +1,7 @@
-"""Where the answers that judge() questions come from: a copy of the notebook's process, or a stored transcript.
+"""Where the answers that judge() questions come from: a process of the notebook, or a stored transcript.
 
 WallSource asks one thing at a time, in a fresh copy for each part of a key. SharedSource asks everything at once, in a
-copy that answers for several exercises. RecordedSource runs nothing.
+process that answers for several exercises. RecordedSource runs nothing.
 """
 
 import re
@@ -138,7 +138,7 @@ class WallSource:
 
 
 class SharedSource(WallSource):
-    """An answer in a copy that it shares with other answers, asked all that is expected in one go."""
+    """An answer in a process that it shares with other answers, asked all that is expected in one go."""
 
     def __init__(self, session, exercise, questions):
         super().__init__(session, exercise)

@@ -3,7 +3,7 @@
 Started by exec with the number of a socket; it has no key and no seed, one thread, and imports torch once.
 
     fork server      obeys the grader alone: ["spawn", limits, packages] + socket, ["kill", pid]; no student code runs in it
-      └─ notebook    a fork in namespaces of its own: runs the cells once, top to bottom, then waits
+      └─ notebook    a fork in namespaces of its own: runs the cells once, top to bottom, then answers or waits
            └─ copy   a fork of that for each part of a key: answers questions on a socket of its own, and dies
 
 Nothing that comes from the two lower ones is believed: they only supply replies, and the grader judges.
