@@ -85,10 +85,13 @@ def probe():
 
 
 class Server:
-    """A fork server behind the wall of a tier. `spawn` starts a notebook process, `kill` ends it with all below it."""
+    """A fork server behind the wall of a tier. `spawn` starts a notebook process, `kill` ends it with all below it.
 
-    def __init__(self, tier, isolation=None):
-        self.tier, self.isolation = tier, isolation or ISOLATIONS[tier][0]
+    warm: it starts some seconds later, and each notebook then gets what is slow at first use for nothing.
+    """
+
+    def __init__(self, tier, isolation=None, *, warm=True):
+        self.tier, self.isolation, self.warm = tier, isolation or ISOLATIONS[tier][0], warm
         self.process = self.channel = None
         remove_leftovers()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
@@ -102,7 +105,7 @@ class Server:
         self.channel = wire.Channel(ours)
         with open(self.folder / "errors.txt", "wb") as errors, theirs:
             try:
-                words = command(self.tier, self.isolation, self.folder, theirs.fileno())
+                words = command(self.tier, self.isolation, self.folder, theirs.fileno(), self.warm)
                 self.process = subprocess.Popen(
                     in_group(self.group, words), pass_fds=[theirs.fileno()],
                     env=environment("/tmp" if self.tier == "strong" else str(self.folder / "tmp")),
@@ -247,7 +250,7 @@ def environment(home):
     } | ({"SYSTEMROOT": os.environ.get("SYSTEMROOT", "")} if os.name == "nt" else {})
 
 
-def command(tier, isolation, folder, descriptor):
+def command(tier, isolation, folder, descriptor, warm):
     """The command line of the fork server; it holds no secret."""
     inside = place_inside if tier == "strong" else str
     code = HOME if tier == "strong" else str(folder / "code")
@@ -255,7 +258,7 @@ def command(tier, isolation, folder, descriptor):
     start = (
         f"import sys; sys.path[:0] = [{code!r}]; sys.path += {extra!r}; "
         f"from course_lib.grader.worker import main; "
-        f"main({descriptor}, {isolation!r}, {readable(folder)!r}, {list(course_lib.__all__)!r})"
+        f"main({descriptor}, {isolation!r}, {readable(folder)!r}, {list(course_lib.__all__)!r}, {warm})"
     )
     # -s -P and a clean environment are -I, except that the seed of hashes is ours: the same order in every run.
     python = [inside(sys.executable), "-s", "-P", "-B", "-c", start]

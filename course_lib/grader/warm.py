@@ -16,8 +16,7 @@ from course_lib.grader import jail
 def warm_up():
     """Pay once for what most notebooks would pay for: pyplot, linear algebra, and what torch imports at first use.
 
-    backward(v), torch.func and torch.testing bring in SymPy and much else then, for a second or two each time. Every
-    notebook then starts from this same state of the random generators.
+    backward(v), torch.func and torch.testing bring in SymPy and much else then, for a second or two each time.
     """
     variables = set(os.environ)
     with contextlib.suppress(ImportError):
@@ -34,7 +33,6 @@ def warm_up():
     torch.testing.assert_close(still, still)
     for name in set(os.environ) - variables:  # set by what was imported
         del os.environ[name]
-    seed_generators()
 
 
 def seed_generators():

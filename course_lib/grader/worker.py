@@ -32,10 +32,11 @@ PATIENCE_SECONDS = 2.0  # for a copy that crashed to be gone
 PRINTED_LIMIT = 2000  # characters of a notebook's own output kept, which nobody reads but a person
 
 
-def main(descriptor, isolation, readable, public):
+def main(descriptor, isolation, readable, public, warmed):
     """Serve until the grader closes the socket.
 
-    readable: what stays open where Landlock is the wall; public: the names that course_lib has for `import *`.
+    readable: what stays open where Landlock is the wall; public: the names that course_lib has for `import *`; warmed:
+    False where only a few cells are to run.
     """
     if isolation == "landlock":
         if jail.landlock_version() < jail.SCOPED_SINCE:
@@ -46,7 +47,9 @@ def main(descriptor, isolation, readable, public):
     torch.set_num_threads(1)
     if isolation != "none":
         jail.seccomp_program(jail.MACHINE)
-    warm.warm_up()
+    if warmed:
+        warm.warm_up()
+    warm.seed_generators()
     inert.install(public)
     sys.path[:] = [folder for folder in sys.path if not os.path.isdir(os.path.join(folder, "course_lib"))]
     warm.settle()
