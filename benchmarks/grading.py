@@ -7,7 +7,8 @@ large and a small class, without the start. otter run starts anew for each. The 
 moment of the machine meets all of them. Processor time is what counts on a machine that others use, too: it hardly
 depends on them; it is that of everything a grader starts. "ours, weighed anew" remembers no replies: the answers of
 the class are equal, and else each would be weighed once for all. "bare" runs the cells and puts the same questions in an
-interpreter that has everything imported, and judges nothing. Growth is measured with 1, memory with the peak of the
+interpreter that has everything imported, and judges nothing; in a fork of it, it shows what a process for each
+submission costs at least. Growth is measured with 1, memory with the peak of the
 process that holds keys and journal; the small class has one exercise.
 """
 
@@ -106,43 +107,60 @@ def one_class(place, workers, remember):
 
 
 def bare(rounds=40):
-    """(wall, processor) seconds of running the cells and answering the same questions, nothing else."""
-    import time
+    """(wall, processor) seconds of running the cells and answering the same questions, here and in a fork of this process.
 
+    The fork is what a process for each submission costs at least: no wall, no messages, no verdict.
+    """
     import torch
 
+    from course_lib.grader import warm
     from course_lib.judge import LocalSource, judge
+    from course_lib.observe import _materialise
 
     torch.set_num_threads(1)
-    cells = ["import torch", *answers().values()]
+    cells, asked = ["import torch", *answers().values()], []
 
     class Recording(LocalSource):
         def ask(self, args):
             asked.append((self.name, args))
             return super().ask(args)
 
-    def run():
+    def defined():
         names = {}
         for cell in cells:
             exec(compile(cell, "<cell>", "exec"), names)
         return names
 
-    asked, names = [], run()
-    for name, exercise in catalogue().items():
-        source = Recording(names[name])
-        source.name = name
-        assert judge(exercise, source, seed="a seed of the benchmark").passed
-    from course_lib.observe import _materialise
-
-    walls, cpus = [], []
-    for _ in range(rounds):
-        wall, cpu = time.perf_counter(), time.process_time()
-        names = run()
+    def run():
+        names = defined()
         for name, args in asked:
             names[name](*map(_materialise, args))
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-    return statistics.median(walls), statistics.median(cpus)
+
+    for name, exercise in catalogue().items():
+        source = Recording(defined()[name])
+        source.name = name
+        assert judge(exercise, source, seed="a seed of the benchmark").passed
+    here = [timed(run) for _ in range(rounds)]
+    warm.warm_up()
+    warm.settle()
+    forked = [timed(run, fork=True) for _ in range(rounds)]
+    return [tuple(map(statistics.median, zip(*pairs, strict=True))) for pairs in (here, forked)]
+
+
+def timed(run, fork=False):
+    """(wall, processor) seconds of one run."""
+    import time
+
+    wall, cpu, below = time.perf_counter(), time.process_time(), 0.0
+    if not fork:
+        run()
+    elif pid := os.fork():
+        used = os.wait4(pid, 0)[2]
+        below = used.ru_utime + used.ru_stime
+    else:
+        run()
+        os._exit(0)
+    return time.perf_counter() - wall, time.process_time() - cpu + below
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -156,10 +174,12 @@ def more(large, small, count):
 def compare(python, folder, rounds):
     given = answers()
     nbgrader, otter = Nbgrader(python, folder / "nbgrader", given), Otter(python, folder / "otter", given)
-    costs = {"nbgrader autograde": [], "otter run": [], "ours, strong tier": [], "ours, weighed anew": [], "bare": []}
+    costs = {"nbgrader autograde": [], "otter run": [], "ours, strong tier": [], "ours, weighed anew": [], "bare": [],
+             "bare, in a fork": []}  # fmt: skip
     for number in range(rounds):
         print(f"round {number + 1} of {rounds} …", file=sys.stderr)
-        costs["bare"].append(bare())
+        for name, cost in zip(("bare", "bare, in a fork"), bare(), strict=True):
+            costs[name].append(cost)
         costs["nbgrader autograde"].append(more(nbgrader.grade(4), nbgrader.grade(1), 3))
         for name, remember in (("ours, strong tier", True), ("ours, weighed anew", False)):
             runs = [run_ours(folder, count, remember=remember) for count in (SMALL, LARGE)]
@@ -171,7 +191,8 @@ def compare(python, folder, rounds):
     print(f"{'per submission':24}{'wall':>12}{'processor':>12}{'÷ ours, wall':>15}{'÷ ours, processor':>19}")
     for name, (wall, cpu) in medians.items():
         print(f"{name:24}{1e3 * wall:9.1f} ms{1e3 * cpu:9.1f} ms{wall / ours[0]:15.1f}{cpu / ours[1]:19.1f}")
-    print(f"ours ÷ bare, processor: {ours[1] / medians['bare'][1]:.1f}")
+    for name in ("bare", "bare, in a fork"):
+        print(f"ours ÷ {name}, processor: {ours[1] / medians[name][1]:.1f}")
 
 
 def grow(folder, classes, names, words):
