@@ -98,7 +98,8 @@ def grade(
             seed=seed, tier=probed.tier, isolation=probed.isolation, limits=limits or Limits(),
             catalogue=catalogue or COURSE, elsewhere=bool(scheduler),
         )  # fmt: skip
-        pool = functools.partial(Pool, workers=workers or os.cpu_count() or 1, scheduler=scheduler)
+        workers = min(workers or os.cpu_count() or 1, len(found))
+        pool = functools.partial(Pool, workers=workers, scheduler=scheduler)
         submissions = list(grade_all(found, exercises, book, job, pool, console))
     submissions.sort(key=lambda one: (one.found.student, one.lesson, one.found.notebook))
     said = by_hand.apply(marks, submissions)
