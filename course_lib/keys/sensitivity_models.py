@@ -225,24 +225,42 @@ def fgsm(ask):
     """x + eps · sign of the loss's gradient."""
     with ask.part("no input moves by more than eps, and the loss of every example grows as much as that allows", 3):
         for rows, eps in ((4, 0.05), (5, 0.02)):
-            recipe, x, y = _attacked(ask.rng, rows)
+            recipe, x, y = _attacked(ask.rng, rows, eps)
             _attack_works(ask(recipe, x, y, eps), recipe, x, y, eps)
     with ask.part("it works once more, and x stays as it was"):
-        recipe, x, y = _attacked(ask.rng, 3)
+        recipe, x, y = _attacked(ask.rng, 3, 0.05)
         answer = ask(recipe, x, y, 0.05)
         _attack_works(answer, recipe, x, y, 0.05)
         answer.leaves_inputs_alone()
 
 
-def _attacked(rng, rows):
-    """A model, examples and their classes, with no gradient so near 0 that its sign is a matter of rounding."""
+def _attacked(rng, rows, eps):
+    """A model, examples and their classes, with no gradient so near 0 that its sign is a matter of rounding.
+
+    Every loss grows by at least half of what its slopes promise: nothing is so flat that the curvature decides. Only signs
+    are seen in an answer, so they must matter where it climbs something else than the loss: the loss after a second softmax,
+    or the logit of the right class downhill.
+    """
     while True:
         recipe = classifier(rng, 3, 5, 4)
         x = np.array([point(rng, 3) for _ in range(rows)])
         y = np.array([rng.randrange(4) for _ in range(rows)])
         misread = (model_of(recipe, x).argmax(1) != y).any()
-        if misread and np.abs(_loss_gradient(recipe, x, y)).min() > 1e-3 / rows:
-            return recipe, x, y
+        slopes = rows * _loss_gradient(recipe, x, y)
+        grows = _losses(recipe, x + eps * np.sign(slopes), y) - _losses(recipe, x, y)
+        straight = (grows > 0.5 * eps * np.abs(slopes).sum(1)).all()
+        if misread and straight and np.abs(slopes).min() > 1e-3:
+            others = [eps * np.sign(_loss_gradient(recipe, x, y, other)) for other in (_softmax_twice, _right_logit_down)]
+            if all(_share(recipe, x, y, eps, step) < 0.95 for step in others):
+                return recipe, x, y
+
+
+def _softmax_twice(z, y):
+    return F.cross_entropy(torch.softmax(z, 1), y)
+
+
+def _right_logit_down(z, y):
+    return -z.gather(1, y[:, None]).sum()
 
 
 def _losses(recipe, x, y):
@@ -250,10 +268,10 @@ def _losses(recipe, x, y):
     return -log_softmax(z, 1)[np.arange(len(y)), y]
 
 
-def _loss_gradient(recipe, x, y):
+def _loss_gradient(recipe, x, y, loss_of=F.cross_entropy):
     leaf = torch.tensor(x, requires_grad=True)
     with torch.enable_grad():
-        loss = F.cross_entropy(recipe.function()(leaf), torch.tensor(y))
+        loss = loss_of(recipe.function()(leaf), torch.tensor(y))
         return torch.autograd.grad(loss, leaf)[0].numpy()
 
 
@@ -274,25 +292,30 @@ def _within(answer, x, eps):
                  f"your largest move is {show(most)}", layer=Layer.VALUE)  # fmt: skip
 
 
+def _share(recipe, x, y, eps, step):
+    """How much of the growth by a step of eps along the sign another step reaches, where it reaches least."""
+    before, after = _losses(recipe, x, y), _losses(recipe, x + step, y)
+    best = _losses(recipe, x + eps * np.sign(_loss_gradient(recipe, x, y)), y)
+    return float(((after - before) / (best - before)).min())
+
+
 def _attack_works(answer, recipe, x, y, eps):
     """Loss after a step of eps along the sign, the best step of its kind to first order; slack for float32."""
     _within(answer, x, eps)
     step = _moved(answer, x)
     if step is None or answer.broken or not np.isfinite(step).all():
         return
-    before, after = _losses(recipe, x, y), _losses(recipe, x + step, y)
-    best = _losses(recipe, x + eps * np.sign(_loss_gradient(recipe, x, y)), y)
-    shrinks = int((after <= before).sum())
+    shrinks = int((_losses(recipe, x + step, y) <= _losses(recipe, x, y)).sum())
     answer.holds(not shrinks, "a loss that grows for every example",
                  f"the loss does not grow for {shrinks} of {len(y)} examples", layer=Layer.VALUE)  # fmt: skip
-    share = float(((after - before) / (best - before)).min())
+    share = _share(recipe, x, y, eps, step)
     answer.holds(share > 1 - 1e-3, "a full step of eps in every input, uphill",
                  f"the loss of some example grows by only {show(share)} of what eps allows", layer=Layer.VALUE)  # fmt: skip
 
 
-def _fgsm(model, x, y, eps, direction):
+def _fgsm(model, x, y, eps, direction, loss_of=F.cross_entropy):
     leaf = _leaf(x)
-    return x + eps * direction(_walk(F.cross_entropy(model(leaf), y), leaf))
+    return x + eps * direction(_walk(loss_of(model(leaf), y), leaf))
 
 
 @fgsm.mistake("A12")
@@ -348,8 +371,21 @@ def away_from_its_own_answer(model, x, y, eps):
 @fgsm.mistake("logit-up")
 def pushes_the_right_class(model, x, y, eps):
     """You raised the logit of the right class: that makes the model surer. Raise the loss."""
-    leaf = _leaf(x)
-    return x + eps * torch.sign(_walk(model(leaf).gather(1, y[:, None]).sum(), leaf))
+    return _fgsm(model, x, y, -eps, torch.sign, _right_logit_down)
+
+
+@fgsm.mistake("logit-down")
+def lowers_the_right_class(model, x, y, eps):
+    """You lowered the logit of the right class and left the other logits out. The loss also grows when they rise: take the
+    gradient of cross_entropy."""
+    return _fgsm(model, x, y, eps, torch.sign, _right_logit_down)
+
+
+@fgsm.mistake("E5")
+def softmax_before_the_loss(model, x, y, eps):
+    """You took the softmax and then cross_entropy, which takes one itself. That is another loss, and some of its slopes have the
+    other sign: give cross_entropy the logits."""
+    return _fgsm(model, x, y, eps, torch.sign, _softmax_twice)
 
 
 @fgsm.mistake("twice-eps")

@@ -440,6 +440,20 @@ def downhill_by_the_probability(model, x, y, eps):
     return x + eps * grad(p.sum(), leaf)[0].sign()
 
 
+@bank.slip("fgsm", "takes one itself", named="E5")
+def probabilities_into_the_loss(model, x, y, eps):
+    leaf = leaf_at(x)
+    loss = torch.nn.CrossEntropyLoss()(model(leaf).softmax(dim=1), y)
+    loss.backward()
+    return (leaf + eps * leaf.grad.sign()).detach()
+
+
+@bank.slip("fgsm", "left the other logits out", named="logit-down")
+def one_logit_only(model, x, y, eps):
+    leaf = leaf_at(x)
+    return x - eps * grad(model(leaf)[torch.arange(len(y)), y].sum(), leaf)[0].sign()
+
+
 @bank.slip("fgsm", "x as it was handed in")
 def in_place(model, x, y, eps):
     leaf = leaf_at(x)
