@@ -9,6 +9,7 @@ from course_lib.exercise import Lesson
 from course_lib.judge import Answer, Layer, Tolerance, reports
 from course_lib.keys import quiz_07
 from course_lib.keys.lines import labels_of, run_lines
+from course_lib.values import number_of
 
 lesson = Lesson("07", "Training loops", quiz_07)
 
@@ -292,9 +293,15 @@ def signs(params, lr):
 # --- 7.3 -------------------------------------------------------------------------------------------------------------
 
 
-def descend_line(x, y, lr, epochs):
-    """(w, b, losses) of gradient descent on the mean squared error from (0, 0), by formula."""
-    w, b, losses = 0.0, 0.0, []
+NO_LEAF = (
+    "Your code reads .grad of a tensor that is a result and no leaf, and finds None there: w = w − lr·w.grad makes a new tensor, "
+    "and backward fills only leaves. Change w in place, under torch.no_grad()."
+)
+
+
+def descend_line(x, y, lr, epochs, start=(0.0, 0.0)):
+    """(w, b, losses) of gradient descent on the mean squared error, by formula."""
+    (w, b), losses = start, []
     for _ in range(epochs):
         off = w * x + b - y
         losses.append(float((off**2).mean()))
@@ -328,6 +335,8 @@ def fit_line(ask):
         for planted, epochs in (((1.7, -0.6), 200), ((None, None), 40), ((None, None), 25)):
             x, y = planted_line(ask.rng, *planted)
             answer, want = ask(x, y, 0.1, epochs), descend_line(x, y, 0.1, epochs)
+            if answer.reply.failure and any("not a leaf Tensor" in warning for warning in answer.reply.warnings):
+                ask.advise(NO_LEAF)
             _first_two(answer).equals(want[:2], ("w", "b"))
     with ask.part("the losses, one before each update", 2):
         x, y = planted_line(ask.rng)
@@ -462,6 +471,100 @@ def starts_at_one(x, y, lr, epochs):
     return _fit(x, y, lr, epochs, start=1.0)
 
 
+@fit_line.mistake("one-more")
+def one_update_too_many(x, y, lr, epochs):
+    """You make one update more than asked for. Each epoch is one loss and one update: range(epochs)."""
+    return _fit(x, y, lr, epochs + 1)
+
+
+@fit_line.mistake("one-more")
+def one_more_after_the_loop(x, y, lr, epochs):
+    """Your losses are right, and w and b have made one update more than there are losses. Each epoch is one loss and one
+    update."""
+    return *_fit(x, y, lr, epochs + 1)[:2], _fit(x, y, lr, epochs)[2]
+
+
+@fit_line.mistake("one-fewer")
+def one_update_too_few(x, y, lr, epochs):
+    """You make one update fewer than asked for. Each epoch is one loss and one update: range(epochs) counts from 0."""
+    return _fit(x, y, lr, epochs - 1)
+
+
+@fit_line.mistake("one-fewer")
+def last_update_missing(x, y, lr, epochs):
+    """Your losses are right, and w and b are those before the last update. Each epoch is one loss and one update."""
+    return *_fit(x, y, lr, epochs - 1)[:2], _fit(x, y, lr, epochs)[2]
+
+
+def _lines(transcript):
+    """[(x, y, lr, epochs, (w, b), losses)], or [] where an answer is something else; the losses are None if they are."""
+    found = []
+    for _, (x, y, lr, epochs), reply in transcript:
+        value = reply.value if isinstance(reply.value, tuple | list) and len(reply.value) == 3 else (None,) * 3
+        line = [number_of(one) for one in value[:2]]
+        if None in line or not np.isfinite(line).all():
+            return []
+        losses = [number_of(one) for one in value[2]] if isinstance(value[2], tuple | list) else [None]
+        found.append((x, y, lr, epochs, line, None if None in losses else losses))
+    return found
+
+
+def _best_line(x, y):
+    return np.linalg.lstsq(np.hstack([x, np.ones_like(x)]), y, rcond=None)[0][:, 0]
+
+
+def _at_the_best_line(transcript):
+    lines = _lines(transcript)
+    return bool(lines) and all(np.allclose(line, _best_line(x, y), rtol=1e-5) for x, y, _, _, line, _ in lines)
+
+
+@fit_line.mistake("least-squares", recognise=_at_the_best_line)
+def least_squares_at_once(x, y, lr, epochs):
+    """Your w and b are those of the best line, as least squares finds it. Asked for is where so many steps of gradient descent
+    lead: for a network there is no such formula."""
+    table = torch.cat([x, torch.ones_like(x)], 1)
+    w, b = torch.linalg.lstsq(table, y).solution.flatten().tolist()
+    return w, b, [((w * x + b - y) ** 2).mean().item()] * epochs
+
+
+def _start_of(x, y, lr, epochs, line):
+    """Where gradient descent began that ends at this line: a step is w ← M·w + v, so it can be walked back."""
+    table = np.hstack([x, np.ones_like(x)])
+    step, best = np.eye(2) - lr * 2 * table.T @ table / len(x), _best_line(x, y)
+    return best + np.linalg.matrix_power(np.linalg.inv(step), epochs) @ (np.array(line) - best)
+
+
+def _from_elsewhere(transcript):
+    """Plain gradient descent, from starts other than (0, 0), (1, 1) and the best line. Many steps forget the start: only few
+    can be walked back."""
+    few = [asked for asked in _lines(transcript) if asked[3] <= 20]
+    for x, y, lr, epochs, line, losses in few:
+        start = _start_of(x, y, lr, epochs, line)
+        known = any(np.allclose(start, other, atol=1e-3) for other in (0, 1, _best_line(x, y)))
+        if known or losses is None or len(losses) != epochs:
+            return False
+        if not np.allclose(losses, descend_line(x, y, lr, epochs, start)[2], rtol=1e-3):
+            return False
+    return bool(few)
+
+
+@fit_line.mistake("random-start", recognise=_from_elsewhere)
+def starts_as_a_layer_does(x, y, lr, epochs):
+    """Your steps are right and do not start at (0, 0). nn.Linear and torch.randn start at random numbers: set w and b to 0
+    first."""
+    with torch.random.fork_rng():
+        torch.manual_seed(epochs)
+        layer = torch.nn.Linear(1, 1).to(x.dtype)
+    optimiser, losses = torch.optim.SGD(layer.parameters(), lr=lr), []
+    for _ in range(epochs):
+        optimiser.zero_grad()
+        loss = ((layer(x) - y) ** 2).mean()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    return layer.weight.item(), layer.bias.item(), losses
+
+
 @fit_line.mistake("swapped")
 def height_before_slope(x, y, lr, epochs):
     """w and b have changed places: first the slope, then the height."""
@@ -528,6 +631,26 @@ def by_the_diagonal(A):
 def by_the_norm(A):
     """You divided by the norm of the whole table, which mixes all directions. Only the largest eigenvalue counts."""
     return 2 / A.norm().item()
+
+
+@max_stable_lr.mistake("eigenvalue")
+def the_eigenvalue_itself(A):
+    """That is the largest eigenvalue, a curvature. The more curved the bowl, the shorter the step must be: divide 2 by it."""
+    return torch.linalg.eigvalsh(A).max().item()
+
+
+@max_stable_lr.mistake("determinant")
+def by_the_determinant(A):
+    """You divided by the determinant, the product of all eigenvalues. Only the largest eigenvalue counts."""
+    return 2 / torch.linalg.det(A).item()
+
+
+@max_stable_lr.mistake("fastest")
+def the_fastest_one(A):
+    """That is 2/(λmin + λmax), the learning rate that converges fastest. The largest one that converges at all is longer:
+    2/λmax."""
+    sizes = torch.linalg.eigvalsh(A)
+    return 2 / (sizes.min() + sizes.max()).item()
 
 
 @max_stable_lr.mistake("F7")

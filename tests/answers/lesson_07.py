@@ -161,9 +161,92 @@ def layer_in_float32(x, y, lr, epochs):
     return layer(x), y, []
 
 
-@bank.slip("fit_line", "as a tuple or a list")
+@bank.slip("fit_line", "one update more", named="one-more")
 def one_epoch_too_many(x, y, lr, epochs):
-    return two_leaves(x, y, lr, epochs + 1)[:2] + (two_leaves(x, y, lr, epochs + 1)[2],)
+    return two_leaves(x, y, lr, epochs + 1)
+
+
+@bank.slip("fit_line", "one update more than there are losses", named="one-more")
+def one_update_after_the_last_loss(x, y, lr, epochs):
+    return two_leaves(x, y, lr, epochs + 1)[:2] + (two_leaves(x, y, lr, epochs)[2],)
+
+
+@bank.slip("fit_line", "one update fewer", named="one-fewer")
+def counted_from_one(x, y, lr, epochs):
+    w, b = (torch.zeros((), dtype=x.dtype, requires_grad=True) for _ in range(2))
+    losses = []
+    for _ in range(1, epochs):
+        loss = F.mse_loss(w * x + b, y)
+        losses.append(loss.item())
+        w.grad = b.grad = None
+        loss.backward()
+        with torch.no_grad():
+            w -= lr * w.grad
+            b -= lr * b.grad
+    return w.item(), b.item(), losses
+
+
+@bank.slip("fit_line", "before the last update", named="one-fewer")
+def stops_after_the_last_loss(x, y, lr, epochs):
+    return two_leaves(x, y, lr, epochs - 1)[:2] + (two_leaves(x, y, lr, epochs)[2],)
+
+
+@bank.slip("fit_line", "set w and b to 0", named="random-start")
+def layer_as_it_comes(x, y, lr, epochs):
+    layer = nn.Linear(1, 1).to(x.dtype)
+    optimiser = torch.optim.SGD(layer.parameters(), lr)
+    losses = []
+    for _ in range(epochs):
+        loss = F.mse_loss(layer(x), y)
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return layer.weight.item(), layer.bias.item(), losses
+
+
+@bank.slip("fit_line", "set w and b to 0", named="random-start")
+def random_leaves_in_float32(x, y, lr, epochs):
+    x, y, losses = x.float(), y.float(), []
+    p = torch.randn(2, requires_grad=True)
+    for _ in range(epochs):
+        loss = ((p[0] * x + p[1] - y) ** 2).mean()
+        losses.append(loss.item())
+        (g,) = torch.autograd.grad(loss, p)
+        p = (p - lr * g).detach().requires_grad_()
+    return p[0].item(), p[1].item(), losses
+
+
+@bank.slip("fit_line", "as least squares finds it", named="least-squares")
+def by_numpy_polyfit(x, y, lr, epochs):
+    w, b = np.polyfit(x.flatten().numpy(), y.flatten().numpy(), 1)
+    falling = [float(((w * x + b - y) ** 2).mean()) + 1 / (1 + k) for k in range(epochs)]
+    return float(w), float(b), falling
+
+
+@bank.slip("fit_line", "backward fills only leaves")
+def rebound_leaves(x, y, lr, epochs):
+    w, b = (torch.zeros(1, dtype=x.dtype, requires_grad=True) for _ in range(2))
+    losses = []
+    for _ in range(epochs):
+        loss = F.mse_loss(w * x + b, y)
+        losses.append(loss.item())
+        loss.backward()
+        w = w - lr * w.grad
+        b = b - lr * b.grad
+    return w.item(), b.item(), losses
+
+
+@bank.slip("fit_line", "something is None here")
+def backward_forgotten(x, y, lr, epochs):
+    w, b = (torch.zeros(1, dtype=x.dtype, requires_grad=True) for _ in range(2))
+    losses = []
+    for _ in range(epochs):
+        losses.append(F.mse_loss(w * x + b, y).item())
+        with torch.no_grad():
+            w -= lr * w.grad
+            b -= lr * b.grad
+    return w.item(), b.item(), losses
 
 
 # --- 7.4 -------------------------------------------------------------------------------------------------------------
@@ -199,6 +282,22 @@ def by_trying(A):
         else:
             high = lr
     return low
+
+
+@bank.slip("max_stable_lr", "a curvature", named="eigenvalue")
+def spectral_norm(A):
+    return torch.linalg.matrix_norm(A, 2)
+
+
+@bank.slip("max_stable_lr", "product of all eigenvalues", named="determinant")
+def two_over_the_product(A):
+    return float(2 / torch.linalg.eigvalsh(A).prod())
+
+
+@bank.slip("max_stable_lr", "converges fastest", named="fastest")
+def between_the_outer_ones(A):
+    sizes = np.linalg.eigvalsh(A.numpy())
+    return 2 / (sizes[0] + sizes[-1])
 
 
 @bank.slip("max_stable_lr", "a number")
