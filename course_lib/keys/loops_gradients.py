@@ -127,6 +127,13 @@ def sums_of_squares(model, X, y, chunks):
     _accumulate(model, X, y, chunks, lambda n, total, k: n)
 
 
+@accumulated_grad.mistake("divided-twice")
+def means_divided_by_all_rows(model, X, y, chunks):
+    """You divided by N losses that are means already. Add up sums of squares and divide by N, or weight each mean with the
+    chunk's share n/N."""
+    _accumulate(model, X, y, chunks, lambda n, total, k: 1 / total)
+
+
 @accumulated_grad.mistake("cleared-each-time")
 def only_the_last_chunk(model, X, y, chunks):
     """Only the last chunk is left in .grad, because it is cleared before each one. Clear once, before the first."""
@@ -296,6 +303,34 @@ def norm_of_the_weights(params, max_norm):
     norm = sum((p.detach() ** 2).sum() for p in _with_gradients(params)).sqrt().item()
     for p in _with_gradients(params):
         p.grad *= min(1.0, max_norm / norm)
+    return norm
+
+
+@clip_norm.mistake("max-norm")
+def largest_entry(params, max_norm):
+    """You took the largest entry for the norm. The length of a vector is the root of the sum of all squares."""
+    norm = max(p.grad.abs().max().item() for p in _with_gradients(params))
+    for p in _with_gradients(params):
+        p.grad *= min(1.0, max_norm / norm)
+    return norm
+
+
+@clip_norm.mistake("inverted")
+def made_longer(params, max_norm):
+    """Your factor is upside down: norm / max_norm makes long gradients longer. It is max_norm / norm."""
+    norm = _length(params).item()
+    for p in _with_gradients(params):
+        p.grad *= max(1.0, norm / max_norm)
+    return norm
+
+
+@clip_norm.mistake("inverted")
+def short_ones_shortened(params, max_norm):
+    """Your factor is upside down: min(1, norm / max_norm) leaves long gradients alone and shortens short ones. It is
+    max_norm / norm."""
+    norm = _length(params).item()
+    for p in _with_gradients(params):
+        p.grad *= min(1.0, norm / max_norm)
     return norm
 
 

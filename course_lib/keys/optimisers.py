@@ -150,6 +150,16 @@ def add_momentum_mistakes(exercise):
         def moved(self, g, k):
             return g + self.momentum * super().moved(g, k)
 
+    @exercise.mistake("moved-first")
+    class MovedFirst(_Hand):
+        """You move by the old velocity and update it afterwards, so every gradient acts one step late. Update the velocity
+        first."""
+
+        def moved(self, g, k):
+            old = self.v[k]
+            super().moved(g, k)
+            return old
+
     @exercise.mistake("F4")
     class Uphill(_Hand):
         """You add lr·velocity. Training goes down: subtract it."""
@@ -246,6 +256,38 @@ def add_adam_mistakes(exercise):
         def means(self, g, k):
             super().means(g, k)
             return self.m[k], self.v[k]
+
+    @exercise.mistake("m-only")
+    class OnlyFirstCorrected(_HandAdam):
+        """Only m is divided by 1 − β₁ᵗ. v starts at 0 as well and is too small at first: divide it by 1 − β₂ᵗ."""
+
+        def means(self, g, k):
+            return super().means(g, k)[0], self.v[k]
+
+    @exercise.mistake("v-only")
+    class OnlySecondCorrected(_HandAdam):
+        """Only v is divided by 1 − β₂ᵗ. m starts at 0 as well and is too small at first: divide it by 1 − β₁ᵗ."""
+
+        def means(self, g, k):
+            v = super().means(g, k)[1]
+            return self.m[k], v
+
+    @exercise.mistake("not-squared")
+    class NotSquared(_HandAdam):
+        """Your v is a mean of the gradients. Where they are negative its root is NaN: v is the mean of their squares."""
+
+        def means(self, g, k):
+            v = self.betas[1] * self.v[k] + (1 - self.betas[1]) * g
+            m = super().means(g, k)[0]
+            self.v[k] = v
+            return m, v / (1 - self.betas[1] ** self.t)
+
+    @exercise.mistake("decay-sign")
+    class DecaySubtracted(_HandAdam):
+        """You subtract λ·w from the gradient, so the weights are driven away from 0. Decay pulls them towards it: add λ·w."""
+
+        def moved(self, g, k):
+            return super().moved(g - 2 * self.weight_decay * self.params[k], k)
 
     @exercise.mistake("F10")
     class DecayDoubled(_HandAdam):

@@ -344,6 +344,13 @@ def scaled_afterwards_in_the_wrong_place(model, X, y, chunks):
         p *= 1.0
 
 
+@bank.slip("accumulated_grad", "means already", named="divided-twice")
+def mean_loss_over_the_batch_size(model, X, y, chunks):
+    model.zero_grad()
+    for rows, targets in zip(X.split(chunks), y.split(chunks), strict=True):
+        (F.mse_loss(model(rows), targets) / X.shape[0]).backward()
+
+
 @bank.slip("accumulated_grad", "tensor of shape")
 def only_cleared(model, X, y, chunks):
     model.zero_grad()
@@ -391,6 +398,35 @@ def the_idle_one_forgotten(params, max_norm):
     norm = sum((p.grad**2).sum() for p in params).sqrt()
     for p in params:
         p.grad *= min(1.0, max_norm / norm.item())
+    return norm
+
+
+@bank.slip("clip_norm", "the largest entry", named="max-norm")
+def by_the_maximum(params, max_norm):
+    grads = [p.grad for p in params if p.grad is not None]
+    norm = torch.cat([g.flatten() for g in grads]).norm(p=float("inf"))
+    if norm > max_norm:
+        for g in grads:
+            g.mul_(max_norm / norm)
+    return norm.item()
+
+
+@bank.slip("clip_norm", "long gradients longer", named="inverted")
+def factor_upside_down(params, max_norm):
+    grads = [p.grad for p in params if p.grad is not None]
+    norm = torch.cat([g.flatten() for g in grads]).norm().item()
+    if norm > max_norm:
+        for g in grads:
+            g.mul_(norm / max_norm)
+    return norm
+
+
+@bank.slip("clip_norm", "shortens short ones", named="inverted")
+def smaller_of_one_and_the_inverse(params, max_norm):
+    grads = [p.grad for p in params if p.grad is not None]
+    norm = torch.cat([g.flatten() for g in grads]).norm()
+    for g in grads:
+        g.mul_(torch.clamp(norm / max_norm, max=1))
     return norm
 
 
@@ -507,6 +543,16 @@ class DampedAndNoneForgotten(Velocities):
                 p -= self.lr * self.velocities[i]
 
 
+@bank.slip("HandMomentum", "one step late", named="moved-first")
+class MovesByTheOldVelocity(Velocities):
+    @torch.no_grad()
+    def step(self):
+        for p, v in zip(self.params, self.velocities, strict=True):
+            if p.grad is not None:
+                p -= self.lr * v
+                v.mul_(self.momentum).add_(p.grad)
+
+
 @bank.slip("HandMomentum", "not a constant factor")
 class OneVelocityForAll(Velocities):
     def __init__(self, params, lr, momentum):
@@ -597,6 +643,63 @@ class CountsFromZero(AdamOfThePaper):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.t = -1
+
+
+class OtherAdam(AdamOfThePaper):
+    """Adam with another gradient of the loss, square or quotient."""
+
+    def pulled(self, p):
+        return p.grad + self.weight_decay * p
+
+    def square(self, g):
+        return g * g
+
+    def corrected(self, m, v):
+        return m / (1 - self.betas[0] ** self.t), v / (1 - self.betas[1] ** self.t)
+
+    @torch.no_grad()
+    def step(self):
+        self.t += 1
+        for p, m, v in zip(self.params, self.m, self.v, strict=True):
+            if p.grad is not None:
+                g = self.pulled(p)
+                m.lerp_(g, 1 - self.betas[0])
+                v.lerp_(self.square(g), 1 - self.betas[1])
+                first, second = self.corrected(m, v)
+                p -= self.lr * first / (second.sqrt() + self.eps)
+
+
+bank.honest("HandAdam")(OtherAdam)
+
+
+@bank.slip("HandAdam", "Only m is divided", named="m-only")
+class CorrectsTheFirst(OtherAdam):
+    def corrected(self, m, v):
+        return m / (1 - self.betas[0] ** self.t), v
+
+
+@bank.slip("HandAdam", "Only v is divided", named="v-only")
+class CorrectsTheSecond(OtherAdam):
+    def corrected(self, m, v):
+        return m, v / (1 - self.betas[1] ** self.t)
+
+
+@bank.slip("HandAdam", "its root is NaN", named="not-squared")
+class NothingSquared(OtherAdam):
+    def square(self, g):
+        return g
+
+
+@bank.slip("HandAdam", "changed places", named="betas-swapped")
+class BetasTheOtherWayRound(OtherAdam):
+    def __init__(self, params, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
+        super().__init__(params, lr, (betas[1], betas[0]), eps, weight_decay)
+
+
+@bank.slip("HandAdam", "away from 0", named="decay-sign")
+class DecayAway(OtherAdam):
+    def pulled(self, p):
+        return p.grad - self.weight_decay * p
 
 
 bank.value("HandMomentum", Velocities)
