@@ -361,7 +361,7 @@ def script_with_three_faults(X, y, steps):
     return losses
 
 
-def _script(X, y, steps, equal=None, stuck=False, tensors=False, clear=True):
+def _script(X, y, steps, equal=None, stuck=False, tensors=False, clear=True, loss_of=torch.nn.functional.cross_entropy):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = torch.nn.Sequential(torch.nn.Linear(X.shape[1], 16), torch.nn.Tanh(), torch.nn.Linear(16, 2)).to(X.dtype)
@@ -373,7 +373,7 @@ def _script(X, y, steps, equal=None, stuck=False, tensors=False, clear=True):
     for _ in range(steps):
         if clear:
             optimiser.zero_grad()
-        loss = torch.nn.functional.cross_entropy(model(X), y)
+        loss = loss_of(model(X), y)
         loss.backward()
         if stuck:
             optimiser.zero_grad()
@@ -432,6 +432,20 @@ def never_cleared(X, y, steps):
 def units_still_equal(X, y, steps):
     """It learns and then stops halfway: all weights still start equal, so all hidden units are one. Let PyTorch draw them."""
     return _script(X, y, steps, equal=0.5)
+
+
+FLOOR = float(np.log(1 + np.exp(-1)))  # of cross_entropy that is given probabilities of two classes, 0.313
+
+
+def _stops_at_the_floor(losses):
+    return min(losses) > FLOOR - 1e-6 and (len(losses) < 100 or losses[-1] < FLOOR + 0.002)
+
+
+@fix_training_script.mistake("E5", recognise=_scripts(lambda losses, tracked: not tracked and _stops_at_the_floor(losses)))
+def softmax_before_the_loss(X, y, steps):
+    """Your loss falls and cannot get below 0.313: that is the floor for two classes when cross_entropy is given probabilities. It
+    wants the logits."""
+    return _script(X, y, steps, loss_of=lambda z, y: torch.nn.functional.cross_entropy(torch.softmax(z, 1), y))
 
 
 @fix_training_script.mistake("F13", recognise=_scripts(

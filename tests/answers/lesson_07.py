@@ -893,6 +893,20 @@ def zero_grad_thrown_away(X, y, steps):
     return losses
 
 
+@bank.slip("fix_training_script", "cannot get below 0.313", named="E5")
+def softmax_as_last_layer(X, y, steps):
+    model = nn.Sequential(nn.Linear(X.shape[1], 16), nn.Tanh(), nn.Linear(16, 2), nn.Softmax(1)).to(X.dtype)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.05)
+    losses = []
+    for _ in range(steps):
+        loss = nn.CrossEntropyLoss()(model(X), y)
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return losses
+
+
 @bank.slip("fix_training_script", "one loss for each step")
 def last_loss_only(X, y, steps):
     return smallest_repair(X, y, steps)[-1:]
