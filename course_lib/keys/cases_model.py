@@ -303,6 +303,13 @@ def those_found_have_gradients(candidate):
     assert all(p.grad is not None for p in model.parameters())
 
 
+@probe_unregistered.mistake("name-only")
+def scale_by_its_name(candidate):
+    """You ask for the name scale. A right version calls it otherwise and fails; a broken one has the name, and its scale gets no
+    gradient. Count numbers and look at every gradient."""
+    assert "scale" in dict(candidate([3, 5, 2]).named_parameters())
+
+
 @too_strict(probe_unregistered)
 def by_name(candidate):
     model = candidate([3, 5, 2])

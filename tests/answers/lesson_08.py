@@ -798,6 +798,11 @@ def by_flags_and_numbers(candidate):
         assert all(p.requires_grad for p in found.values())
 
 
+@bank.slip("probe_unregistered", "calls it otherwise", named="name-only")
+def in_the_state(candidate):
+    assert "scale" in candidate([2, 3]).state_dict(), "the scale is not registered"
+
+
 @bank.slip("probe_unregistered", "your probe is silent", named="count-only")
 def counted(candidate):
     assert sum(p.numel() for p in candidate([2, 3]).parameters()) == 10
