@@ -93,6 +93,7 @@ class Server:
     def __init__(self, tier, isolation=None, *, warm=True):
         self.tier, self.isolation, self.warm = tier, isolation or ISOLATIONS[tier][0], warm
         self.process = self.channel = None
+        self.ending = 0  # how many notebook processes were killed and may not be gone yet
         remove_leftovers()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
         copy_inside(self.folder / "code")
@@ -101,6 +102,7 @@ class Server:
         self._start()
 
     def _start(self):
+        self.ending = 0
         ours, theirs = socket.socketpair()
         self.channel = wire.Channel(ours)
         with open(self.folder / "errors.txt", "wb") as errors, theirs:
@@ -140,19 +142,26 @@ class Server:
         ours, theirs = socket.socketpair()
         with theirs:
             self._order(["spawn", limits.inside(folder), list(packages)], fds=[theirs.fileno()])
+        self.finish_kills()
         pid = self._receive("spawned", START_SECONDS)
         if not pid:
             raise SandboxError("the fork server could not start a notebook process")
         return wire.Channel(ours), pid
 
     def kill(self, pid):
-        """End a notebook process."""
+        """End a notebook process. That takes some milliseconds, in which the grader goes on; the next one starts later."""
         if self.isolation == "fresh":
             self._stop()
             self._start()
             return
         self._order(["kill", pid])
-        self._receive("gone", 30)
+        self.ending += 1
+
+    def finish_kills(self):
+        """Wait until all that was killed is gone."""
+        while self.ending:
+            self._receive("gone", 30)
+            self.ending -= 1
 
     @property
     def alive(self):

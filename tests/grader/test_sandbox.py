@@ -141,6 +141,7 @@ if os.fork() == 0:
         before = set(sandbox.members(mine.process.pid))
         (one,) = grade_submission([leaving, DOUBLE], [lesson.exercises["double"]], seed=SEED, server=mine)
         assert one.verdict.passed
+        mine.finish_kills()
         assert set(sandbox.members(mine.process.pid)) == before
 
 

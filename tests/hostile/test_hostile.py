@@ -29,6 +29,7 @@ def test_attack_has_its_outcome_and_the_exercise_beside_it_full_marks(server, at
     said = f"{verdict.sentence} {failure.type} {failure.message}" if failure else verdict.sentence
     assert attack.says in said
     assert not beside or verdicts["double"].status is Status.CORRECT, verdicts["double"]
+    server.finish_kills()
     assert usage(server.process.pid).processes <= server.baseline.processes
 
 
