@@ -39,13 +39,17 @@ def read(path, exercises):
         raise UsageError(f"{path} cannot be read as a table in UTF-8.") from None
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
     table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
+    try:
+        rows = [(table.line_num, row) for row in table]
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {table.line_num}: this is no table ({error}); is a quote left open?") from None
     missing = [name for name in NEEDED if name not in (table.fieldnames or ())]
     if missing:
         raise UsageError(f"{path} has no column {missing[0]}; its first line must be student,exercise,points,comment.")
     marks = {}
-    for row in table:
+    for line, row in rows:
         if any(row[name].strip() for name in NEEDED):
-            mark = mark_of(row, table.line_num, path, exercises)
+            mark = mark_of(row, line, path, exercises)
             if (mark.student, mark.exercise) in marks:
                 raise UsageError(f"{path}, line {mark.line}: {mark.student} has a mark for {mark.exercise} already.")
             marks[mark.student, mark.exercise] = mark

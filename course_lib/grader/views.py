@@ -12,6 +12,7 @@ from course_lib.judge import Status
 
 UNJUDGED = report.GROUPS["not judged"]
 HALF_WRITTEN = ".writing-"
+SENTENCES = 20  # about one student, in a cell of grades.csv; all are in the report
 
 
 def write_views(submissions, out, exercises, seed_id):
@@ -50,9 +51,13 @@ def earlier(path):
 def marks_in(text):
     """{student: {exercise or "total": mark}} of a grades.csv."""
     table = csv.DictReader(io.StringIO(text, newline=""), restval="")
+    try:
+        rows = list(table)
+    except csv.Error:  # somebody has written into it
+        return {}
     return {
         row.pop("student", ""): {name: mark for name, mark in row.items() if name not in (None, "max", "needs_attention")}
-        for row in table
+        for row in rows
     }  # fmt: skip
 
 
@@ -100,7 +105,8 @@ def grades(submissions, columns):
             one.verdict.exercise: one.verdict.score
             for submission in handed_in for one, _ in submission.graded if one.verdict.status not in UNJUDGED
         }  # fmt: skip
-        attention = " ".join(sentence for submission in handed_in for sentence in submission.attention)
+        said = list(dict.fromkeys(sentence for submission in handed_in for sentence in submission.attention))
+        attention = " ".join([*said[:SENTENCES], *([f"… and {len(said) - SENTENCES} more."] if said[SENTENCES:] else [])])
         yield [student, *(scores.get(e.name) for e in columns), float(sum(scores.values())), most, attention]
 
 

@@ -75,8 +75,9 @@ def test_a_mark_that_belongs_to_nobody_is_told_and_the_rest_counts(tmp_path, cap
         ("student,exercise,points\nanna,double,nan\n", "0 to 1"), ("student,exercise,points\nanna,double,\n", "0 to 1"),
         ("student,exercise,points\nanna,double,one\n", "line 2"), ("student,exercise,points\nanna,double\n", "line 2"),
         ("student,exercise,points\nanna,double,1\nanna,double,0\n", "line 3"),
+        ('student,exercise,points,comment\nanna,double,1,"open' + " and on" * 20_000, "quote left open"),
     ],
-    ids=range(10),
+    ids=range(11),
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused_before_anything_is_graded(tmp_path, text, word):
     out = tmp_path / "out"
@@ -84,6 +85,25 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_graded(tmp_path, tex
     with pytest.raises(UsageError, match=word):
         grade(hand_in(tmp_path / "in", CLASS), out)
     assert not (out / "gradebook.db").exists()
+
+
+def test_a_thousand_files_of_one_student_cost_nobody_the_table(tmp_path):
+    many = {f"eve/x{i}.ipynb": notebook(f"n = {i}") for i in range(1300)} | {"anna_01_toys.ipynb": notebook(DOUBLE)}
+    (tmp_path / "in" / "eve").mkdir(parents=True)
+    folder, out = hand_in(tmp_path / "in", many), tmp_path / "out"
+    for _ in range(2):
+        grade(folder, out)
+        assert marks(out)["anna"] == "1.00"
+    (told,) = {row["needs_attention"] for row in table(out) if row["student"] == "eve"}
+    assert len(told) < 10_000
+
+
+def test_an_earlier_table_that_is_none_any_more_stops_nothing(tmp_path):
+    folder, out = hand_in(tmp_path / "in", CLASS), tmp_path / "out"
+    out.mkdir()
+    (out / "grades.csv").write_text('student,double\nanna,"' + "x" * 200_000, encoding="utf-8")
+    grade(folder, out)
+    assert marks(out)["anna"] == "1.00"
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):
