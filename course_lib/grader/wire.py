@@ -23,6 +23,7 @@ CELLS_BYTES = 32 * MIB  # for the one frame that carries a notebook, from the tr
 ARRAY_BYTES = 4 * MIB
 RANK = 8
 ITEMS = 200_000  # list entries in one message
+WARNINGS = 5  # of one question, see observe
 BASES = 10  # of the class of an exception
 DEPTH = 12  # nesting of a value; observe.describe stops at 8
 RECIPE_DEPTH = 60  # of the data of a function: formulas as trees
@@ -132,9 +133,12 @@ def _unpack_numbers(name, shape, data):
     dtype = np.dtype(name).newbyteorder("<")
     if len(data) > ARRAY_BYTES or math.prod(shape) * dtype.itemsize != len(data):
         raise WireError("shape and bytes of an array do not fit")
-    if name == "bool":  # any byte but 0 is True
-        return (np.frombuffer(data, dtype=np.uint8) != 0).reshape(shape)
-    return np.frombuffer(data, dtype=dtype).astype(name).reshape(shape)
+    try:
+        if name == "bool":  # any byte but 0 is True
+            return (np.frombuffer(data, dtype=np.uint8) != 0).reshape(shape)
+        return np.frombuffer(data, dtype=dtype).astype(name).reshape(shape)
+    except ValueError:  # a size of 0 beside sizes that no array may have
+        raise WireError("not a shape") from None
 
 
 def _unpack_array(data):
@@ -242,11 +246,11 @@ def unpack_reply(data, args):
     for indices in (changed, left_grad):  # a driver reports such things by itself
         if not isinstance(indices, list) or not all(_is_count(i, -1 if driver else len(args) - 1) for i in indices):
             raise WireError("not numbers of arguments")
-    if not (_is_count(calls) and _is_count(tracked) and isinstance(seconds, float) and isinstance(warned, list)):
+    if not (_is_count(calls) and _is_count(tracked) and isinstance(seconds, float) and _is_short_list(warned)):
         raise WireError("not a reply")
     return Reply(
         value=value, failure=unpack_failure(failure), changed=tuple(changed), left_grad=tuple(left_grad),
-        calls=calls, tracked=tracked, warnings=tuple(_text(text) for text in warned[:5]), printed=_text(printed),
+        calls=calls, tracked=tracked, warnings=tuple(_text(text) for text in warned), printed=_text(printed),
         global_change=_text(global_change), seconds=seconds, grads=grads, grad_failure=unpack_failure(grad_failure),
     )
 
@@ -283,6 +287,10 @@ def _is_one_of(name, names):
 
 def _is_count(number, most=2**53):
     return type(number) is int and 0 <= number <= most
+
+
+def _is_short_list(warned):
+    return isinstance(warned, list) and len(warned) <= WARNINGS
 
 
 def _text(text):
@@ -369,6 +377,7 @@ class Channel:
 
     def _read(self, size, deadline, tick, fds):
         data, self.ahead = bytearray(self.ahead), b""
+        looked = time.monotonic()
         while len(data) < size:
             try:
                 if fds is None:
@@ -384,8 +393,12 @@ class Channel:
             if not got:
                 raise Closed
             data += got
-            if deadline is not None and time.monotonic() > deadline:  # one byte at a time is no way around it
+            now = time.monotonic()  # one byte at a time is no way around deadline and watch
+            if deadline is not None and now > deadline:
                 raise Late
+            if tick and now - looked > TICK_SECONDS:
+                tick()
+                looked = now
         self.ahead = bytes(data[size:])
         return bytes(data[:size])
 

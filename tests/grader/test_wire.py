@@ -202,9 +202,11 @@ def test_gradients_come_back_one_for_each_leaf():
 
 @pytest.mark.parametrize(
     ("position", "lie"),
-    [(2, [2]), (2, [-1]), (2, [True]), (2, "x"), (3, [0.0]), (4, -1), (4, 1.5), (5, True), (6, "text"), (7, 5),
+    [(2, [2]), (2, [-1]), (2, [True]), (2, "x"), (3, [0.0]), (4, -1), (4, 1.5), (5, True), (6, "text"), (6, ["w"] * 6),
+     (6, [b"x"]), (7, 5),
      (8, None), (9, "x"), (1, []), (1, [1, 2, 3, 4, []]), (1, ["E", "m", -5, "", []]), (1, ["E", "m", 5, "", "E"]),
-     (1, ["E", "m", 5, "", ["E"] * 100]), (1, ["E", "m", 5, "", [5]]), (0, {"a": 1})],
+     (1, ["E", "m", 5, "", ["E"] * 100]), (1, ["E", "m", 5, "", [5]]), (0, {"a": 1}),
+     (0, ["array", "tensor", "float64", False, "float64", [2**31 - 1] * 3 + [0], b""])],
 )  # fmt: skip
 def test_reply_that_lies_about_its_form_is_refused(position, lie):
     packed = wire.pack_reply(Reply(value=1.0))
@@ -354,7 +356,7 @@ def test_silence_is_late_and_the_tick_is_called_meanwhile(ends):
     assert ticks
 
 
-def test_a_byte_at_a_time_does_not_move_the_deadline(ends):
+def test_a_byte_at_a_time_moves_neither_the_deadline_nor_the_watch(ends):
     channel, other = ends
     stop = threading.Event()
 
@@ -365,10 +367,12 @@ def test_a_byte_at_a_time_does_not_move_the_deadline(ends):
 
     dripping = threading.Thread(target=drip)
     dripping.start()
+    ticks = []
     with pytest.raises(wire.Late):
-        channel.receive(deadline=time.monotonic() + 0.3)
+        channel.receive(deadline=time.monotonic() + 0.5, tick=lambda: ticks.append(1))
     stop.set()
     dripping.join()
+    assert len(ticks) > 2  # whoever watches is asked all the same
 
 
 def test_sending_to_one_who_does_not_read_is_late(ends):
