@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -92,11 +93,34 @@ def test_watch_names_the_limit_that_was_passed(monkeypatch, now, word):
         baseline = Usage(100 * MIB, 3, 3, 1.0)
 
     readings = iter([Usage(0, 4, 4, 1.0), now])
-    monkeypatch.setattr(sandbox, "usage", lambda pid: next(readings))
+    monkeypatch.setattr(sandbox, "usage", lambda pid, shared_bytes: next(readings))
+    monkeypatch.setattr(sandbox, "memory_once", lambda pid: 700 * MIB)
     watch = Watch(Server, sandbox.Limits(memory_bytes=500 * MIB), cpu_seconds=5)
     watch()
     with pytest.raises(Exceeded, match=word):
         watch()
+
+
+@linux
+def test_pages_that_processes_share_are_counted_once_before_it_costs_a_mark():
+    code = """
+import os, time
+kept = bytearray(b'y' * 2**27)
+for _ in range(3):
+    if os.fork() == 0:
+        time.sleep(30)
+        os._exit(0)
+print('on', flush=True)
+time.sleep(30)"""
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        child.stdout.readline()
+        assert usage(child.pid).memory_bytes > 4 * 128 * MIB
+        assert 128 * MIB < sandbox.memory_once(child.pid) < 200 * MIB
+        assert usage(child.pid, 150 * MIB).memory_bytes == 0
+    finally:
+        os.killpg(child.pid, 9)
+        child.wait()
 
 
 def test_missing_bubblewrap_is_said_with_the_remedy(monkeypatch):
@@ -143,6 +167,27 @@ if os.fork() == 0:
         assert one.verdict.passed
         mine.finish_kills()
         assert set(sandbox.members(mine.process.pid)) == before
+
+
+@linux
+def test_a_killed_grader_leaves_no_notebook_behind_without_namespaces(tmp_path):
+    grader = """
+import os, sys
+from course_lib.grader import sandbox, wire
+server = sandbox.Server("none")
+channel, pid = server.spawn(sandbox.Limits())
+channel.send(["run", ["import time\\nwhile True:\\n    time.sleep(1)"], []])
+print(*sandbox.members(server.process.pid), flush=True)
+sys.stdin.read()"""
+    killed = subprocess.Popen([sys.executable, "-c", grader], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+    pids = [int(pid) for pid in killed.stdout.readline().split()]
+    assert len(pids) == 2
+    killed.kill()
+    killed.wait()
+    until = time.monotonic() + 20
+    while any(sandbox.running(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not [pid for pid in pids if sandbox.running(pid)]
 
 
 def test_a_python_in_a_folder_that_is_private_inside_is_seen_elsewhere():
