@@ -66,8 +66,8 @@ class Ask:
     rng is a random.Random whose seed is public in check() and the instructor's secret in grade.
     """
 
-    def __init__(self, exercise, source, rng):
-        self.exercise, self.source, self.rng = exercise, source, rng
+    def __init__(self, exercise, source, rng, only_if_right=False):
+        self.exercise, self.source, self.rng, self.only_if_right = exercise, source, rng, only_if_right
         self.problems, self.checks, self.transcript, self.advice = [], [], [], []
         self.pairs = []  # (got, want) of single numbers
         self.gradient_pairs = []  # the same of gradients by a Leaf
@@ -113,6 +113,8 @@ class Ask:
         """
         if layer is Layer.VALUE and self.telling is None:
             self.telling = pairs
+        if self.only_if_right:
+            raise NotRight
         question = self.describe(args) if all(layer < problem.layer for problem in self.problems) else ""
         self.problems.append(
             Problem(layer=layer, part=self._part, question=question, got=got, wanted=wanted, failure=failure)
@@ -136,6 +138,10 @@ class Ask:
             named = ", ".join(f"{name} = {show(arg)}" for name, arg in zip(driver.parameters, args, strict=False))
             return f"{driver.text}: {named}" if named else driver.text
         return ", ".join(f"{name} = {show(arg)}" for name, arg in zip(names, args, strict=False))
+
+
+class NotRight(Exception):
+    """Something is wrong with an answer of which nothing more is wanted."""
 
 
 class Unusable(Exception):
@@ -376,9 +382,9 @@ def _returned(value):
 def judge(exercise, source, *, seed="public", only_if_right=False):
     """Ask everything the key asks and weigh it; the same seed asks the same questions.
 
-    only_if_right: None for an answer that turns out wrong, without finding out what is wrong with it.
+    only_if_right: None for an answer as soon as something is wrong with it, without finding out what.
     """
-    ask = Ask(exercise, source, random.Random(f"{seed}/{exercise.name}"))
+    ask = Ask(exercise, source, random.Random(f"{seed}/{exercise.name}"), only_if_right)
     try:
         if source.is_untouched(exercise.given_source):
             return Verdict(exercise=exercise.name, status=Status.OPEN, score=0.0, max_score=exercise.points)
@@ -388,7 +394,9 @@ def judge(exercise, source, *, seed="public", only_if_right=False):
             exercise=exercise.name, status=none.status, score=0.0, max_score=exercise.points,
             checks=tuple(ask.checks), sentence=none.sentence, advice=tuple(ask.advice),
         )
-    return None if only_if_right and ask.problems else weigh(exercise, ask)
+    except NotRight:
+        return None
+    return weigh(exercise, ask)
 
 
 def weigh(exercise, ask):

@@ -16,7 +16,7 @@ from course_lib.grader.session import Session
 from course_lib.grader.sources import RecordedSource, SharedSource, WallSource, pack_transcript
 from course_lib.judge import NoReply, Status, Verdict, judge
 
-REMEMBERED = 2000  # sets of replies, a few kilobytes each
+REMEMBERED, REMEMBERED_BYTES = 2000, 2**16  # sets of replies, and what each may take
 log = logging.getLogger(__name__)
 
 
@@ -107,7 +107,7 @@ class Rehearsal:
         """
         start, source = time.monotonic(), SharedSource(session, exercise, self.questions.get(exercise.name))
         try:
-            graded = self._weighed(exercise, source, seed, start)
+            graded = self._weighed(session, exercise, source, seed, start)
         except SandboxError:
             raise
         except Exception:  # NoReply, or a fault of the key, which is told by the second try
@@ -118,17 +118,21 @@ class Rehearsal:
             session.end_shared()
         return graded
 
-    def _weighed(self, exercise, source, seed, start):
+    def _weighed(self, session, exercise, source, seed, start):
         said = exercise.name, hashlib.sha256(source.rehearse(exercise.given_source)).digest()
         if said in self.judged:
+            session.called = True
             return replace(self.judged[said], seconds=round(time.monotonic() - start, 3))
         verdict = judge(exercise, source, seed=seed, only_if_right=True)
         if verdict is None or verdict.status not in (Status.CORRECT, Status.OPEN) or source.expected:
             return None
+        if verdict.status is Status.OPEN and session.called:  # an earlier answer may have taken this one away
+            return None
         graded = graded_since(start, verdict, source)
+        session.called = session.called or verdict.status is not Status.OPEN
         if verdict.passed:
             self._learn(verdict, source)
-            if source.said and len(self.judged) < REMEMBERED:
+            if source.said and len(graded.transcript) < REMEMBERED_BYTES and len(self.judged) < REMEMBERED:
                 self.judged[said] = graded
         return graded
 

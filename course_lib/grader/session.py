@@ -37,6 +37,7 @@ class Session:
         self.deadline = time.monotonic() + limits.submission_seconds
         self.restarts_left = limits.restarts
         self.direct = True  # the process that ran the notebook may be asked itself
+        self.called = False  # an answer has been called in the process that answers for several exercises
         self.shared = None  # (stage, channel) of what answers for several exercises
         self.orders = 0  # given so far; each reply repeats the number of its order
         self._stage = None
@@ -60,7 +61,7 @@ class Session:
     def close_stage(self):
         if self.shared:
             self.shared[1].close()
-        stage, self._stage, self.shared = self._stage, None, None
+        stage, self._stage, self.shared, self.called = self._stage, None, None, False
         if stage:
             stage.close()
 
@@ -86,7 +87,7 @@ class Session:
             self.restarts_left += 1
             self.close_stage()
         else:
-            self.shared = None
+            self.shared, self.called = None, False
             channel.close()
             self.end_copy(stage)
 
