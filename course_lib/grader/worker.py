@@ -59,6 +59,7 @@ def main(descriptor, isolation, readable, public, warmed):
         try:
             (order, *rest), descriptors = grader.receive_with_fds()
         except wire.Closed:
+            end_all()
             return
         if order == "spawn":
             limits, packages = rest
@@ -100,10 +101,15 @@ def kill(pid):
     status = 0
     with contextlib.suppress(ChildProcessError):
         _, status = os.waitpid(pid, 0)
+    end_all()
+    return status
+
+
+def end_all():
+    """Collect what has ended, and end what is left."""
     with contextlib.suppress(ChildProcessError):  # there is nobody left
         while os.waitpid(-1, os.WNOHANG)[0] or end_children():
             pass
-    return status
 
 
 def end_children():
@@ -214,11 +220,14 @@ class Notebook:
         """End everything else in this process's namespace; False if it has none of its own."""
         if self.pid != 1:
             return False
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                os.waitpid(-1, 0)
+        until = time.monotonic() + PATIENCE_SECONDS
+        # A pool of processes that is still open starts new ones as often as its old ones are ended.
+        with contextlib.suppress(ChildProcessError, ProcessLookupError):
+            while time.monotonic() < until:
+                os.kill(-1, signal.SIGKILL)
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+                time.sleep(0.001)
         return True
 
 

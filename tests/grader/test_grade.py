@@ -50,6 +50,25 @@ def test_what_one_answer_leaves_behind_costs_the_next_one_nothing(server):
     assert [verdict.status for verdict in verdicts.values()] == [Status.CORRECT] * 2
 
 
+def test_an_answer_that_another_one_takes_away_is_still_found(server):
+    thief = SLOPE.replace("    f(x)", "    global double\n    double = None\n    f(x)")
+    verdicts = grade(server, thief, DOUBLE)
+    assert [verdict.status for verdict in verdicts.values()] == [Status.CORRECT] * 2
+
+
+@pytest.mark.parametrize("pause", ["0", "1.1"], ids=["quick", "slow"])
+def test_a_pool_of_processes_that_is_left_open_costs_nothing(server, pause):
+    pool = f"import multiprocessing, time\ntime.sleep({pause})\npool = multiprocessing.Pool(2)\npool.map(abs, [1])"
+    verdicts = grade(server, "def slope_at(f, a):\n    return 0.5", pool, DOUBLE)
+    assert verdicts["double"].status is Status.CORRECT
+
+
+def test_memory_of_the_notebook_counts_once_when_a_copy_answers(server):
+    keeping = "import time\ntime.sleep(1.1)\nkept = bytearray(b'y' * 250 * 2**20)"  # of 400 MiB
+    slow = "def double(x):\n    import time\n    time.sleep(0.3)\n    return 2 * x"
+    assert grade(server, keeping, SLOPE, slow)["double"].status is Status.CORRECT
+
+
 WAYS = {
     "right": DOUBLE, "wrong": "def double(x):\n    return 3 * x", "open": "def double(x):\n    ...", "missing": "x = 1",
     "raises": "def double(x):\n    return x / 0", "right by chance": "import random\ndef double(x):\n"
