@@ -126,10 +126,11 @@ for line in open('/proc/self/maps'):
             memory.seek(start)
             if sentence.search(memory.read(end - start)): os._exit(3)
 raise LookupError('nothing to find')"""), FAILED, says="nothing to find"),
-    Attack("A6", "looks for seeds in the environment and the arguments", body(f"""
+    Attack("A6", "looks for seeds in the environment and the arguments", body("""
 os.environ.pop('PYTHONHASHSEED', None)
 words = [*os.environ, *os.environ.values(), *sys.argv, *sys.orig_argv, open('/proc/self/cmdline').read(), os.getcwd()]
-if any(word in text.lower() for text in words for word in ('seed', 'token', 'secret', {str(COURSE).lower()!r})):
+text = ' '.join(words).replace(sys.prefix, '').replace(sys.base_prefix, '').lower()  # where Python is may be called anything
+if any(word in text for word in ('seed', 'token', 'secret')):
     os._exit(3)
 raise LookupError('nothing to find')"""), FAILED, says="nothing to find"),
     Attack("A7", "answers by the number of the call", """

@@ -41,7 +41,7 @@ def test_broken_cell_costs_only_itself(server, cell):
 
 CATALOGUE = {"A": 11, "B": 8, "C": 9, "D": 10, "E": 7, "F": 6, "G": 9, "H": 5, "I": 5}  # examples of each class of attacks
 ELSEWHERE = {  # those that are no cells and no files
-    "A10": "test_reader.py", "A11": "test_class.py", "C7": "test_malformed.py", "G6": "test_malformed.py",
+    "A10": "test_reader.py", "A11": "test_among_others.py", "C7": "test_malformed.py", "G6": "test_malformed.py",
     "G7": "test_malformed.py", "G8": "test_malformed.py", "G9": "test_malformed.py",
 }  # fmt: skip
 
