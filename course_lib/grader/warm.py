@@ -58,10 +58,12 @@ def seed_generators():
 
 def import_packages(names):
     """Import once, for this notebook and all that come after it, what takes long to import."""
-    new = [name for name in names if name not in sys.modules]
+    new, variables = [name for name in names if name not in sys.modules], set(os.environ)
     for name in new:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    for name in set(os.environ) - variables:
+        del os.environ[name]
     if new:
         settle()
         seed_generators()

@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from course_lib.exercise import Exercise
 from course_lib.grader import grade as grading
 from course_lib.grader.grade import Rehearsal, grade_submission, judge_again
-from course_lib.grader.sandbox import SandboxError, Server
+from course_lib.grader.sandbox import SandboxError, Server, members, running
 from course_lib.grader.session import Stage, names_defined
 from course_lib.grader.sources import Questions, unpack_transcript
 from course_lib.judge import Status, reports
@@ -148,8 +149,11 @@ def test_a_submission_that_is_lost_again_and_again_comes_to_an_end(server):
 
 def test_server_is_still_good_after_it_was_killed_from_outside(server):
     with Server("strong") as mine:
+        pids = members(mine.process.pid)
         os.kill(mine.process.pid, 9)
         mine.process.wait()
+        while any(map(running, pids)):  # what is behind bubblewrap ends a moment later
+            time.sleep(0.01)
         with pytest.raises(SandboxError):
             grade_submission([DOUBLE], EXERCISES[1:], seed=SEED, server=mine, limits=QUICK)
 
