@@ -36,15 +36,21 @@ def least_squares(x, y):
     return torch.linalg.lstsq(A, y.double()).solution
 
 
-def train_line(x, y, w, b, epochs, make=lambda params: torch.optim.SGD(params, lr=0.01)):
-    w, b = w.clone().requires_grad_(), b.clone().requires_grad_()
-    optimiser, losses = make([w, b]), []
-    for _ in range(epochs):
+def losses_of(optimiser, loss_of, steps):
+    """The loss before each step of an ordinary training loop."""
+    losses = []
+    for _ in range(steps):
         optimiser.zero_grad()
-        loss = ((w * x + b - y) ** 2).mean()
+        loss = loss_of()
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
+    return losses
+
+
+def train_line(x, y, w, b, epochs, make=lambda params: torch.optim.SGD(params, lr=0.01)):
+    w, b = w.clone().requires_grad_(), b.clone().requires_grad_()
+    losses = losses_of(make([w, b]), lambda: ((w * x + b - y) ** 2).mean(), epochs)
     return w.item(), b.item(), losses
 
 
@@ -297,14 +303,7 @@ def fresh(make, seed=0):
 def test_a_small_network_separates_the_moons_and_a_line_does_not():
     X, y = moons(0)
     model = fresh(lambda: nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2)))
-    optimiser = torch.optim.Adam(model.parameters(), lr=0.05)
-    losses = []
-    for _ in range(300):
-        optimiser.zero_grad()
-        loss = F.cross_entropy(model(X), y)
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
+    losses = losses_of(torch.optim.Adam(model.parameters(), lr=0.05), lambda: F.cross_entropy(model(X), y), 300)
     assert losses[0] == pytest.approx(0.7544, abs=1e-3) and losses[-1] < 0.01
     X_new, y_new = moons(1)
     assert (model(X_new).argmax(1) == y_new).float().mean() > 0.98
@@ -351,13 +350,8 @@ def test_xor_is_learned_as_by_hand_and_no_line_can_learn_it():
     model = fresh(lambda: nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))).double()
     by_hand = xor_by_hand([part.detach().numpy() for part in model.parameters()], 500)
     X, y = torch.tensor(CORNERS, dtype=torch.float64), torch.tensor(ODD, dtype=torch.float64)[:, None]
-    optimiser, losses = torch.optim.Adam(model.parameters(), lr=0.05), []
-    for _ in range(500):
-        optimiser.zero_grad()
-        loss = F.binary_cross_entropy_with_logits(model(X), y)
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.05)
+    losses = losses_of(optimiser, lambda: F.binary_cross_entropy_with_logits(model(X), y), 500)
     assert losses == pytest.approx(by_hand, rel=1e-6) and by_hand[-1] == pytest.approx(2.2e-4, rel=0.05)
     # For a line the loss is convex, and at 0 its gradient vanishes: no line gets below ln 2, 3000 times as much.
     with_bias = np.column_stack([CORNERS, np.ones(4)])
@@ -395,13 +389,8 @@ def test_after_200_steps_a_deep_network_is_where_the_reference_says(activation, 
     model = fresh(lambda: nn.Sequential(
         *(layer for a, b in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(a, b), activation())), nn.Linear(16, 2)
     ))  # fmt: skip
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
-    for _ in range(200):
-        optimiser.zero_grad()
-        loss = F.cross_entropy(model(X), y)
-        loss.backward()
-        optimiser.step()
-    assert loss.item() == pytest.approx(end, abs=2e-3)
+    *_, loss = losses_of(torch.optim.SGD(model.parameters(), lr=0.1), lambda: F.cross_entropy(model(X), y), 200)
+    assert loss == pytest.approx(end, abs=2e-3)
 
 
 # --- the data and references of the key ------------------------------------------------------------------------------
@@ -473,13 +462,7 @@ def test_equal_hidden_units_cannot_get_near_the_bound(seed):
     model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2)).double()
     for parameter in model.parameters():
         nn.init.constant_(parameter, 0.5)
-    optimiser, losses = torch.optim.Adam(model.parameters(), lr=0.05), []
-    for _ in range(600):
-        optimiser.zero_grad()
-        loss = F.cross_entropy(model(X), y)
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
+    losses = losses_of(torch.optim.Adam(model.parameters(), lr=0.05), lambda: F.cross_entropy(model(X), y), 600)
     assert min(losses) > 2 * BOUND
 
 
@@ -490,12 +473,8 @@ def test_different_hidden_units_reach_the_bound_from_every_start():
     for seed in range(10):
         model = fresh(lambda: nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2)).double(), seed)
         optimiser = torch.optim.Adam(model.parameters(), lr=0.05)
-        for _ in range(300):
-            optimiser.zero_grad()
-            loss = F.cross_entropy(model(X), y)
-            loss.backward()
-            optimiser.step()
-        assert loss.item() < BOUND / 4
+        *_, loss = losses_of(optimiser, lambda model=model: F.cross_entropy(model(X), y), 300)
+        assert loss < BOUND / 4
 
 
 def test_the_three_faults_are_in_the_script_and_none_of_the_others():
