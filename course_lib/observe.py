@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+WARNINGS = 5  # kept of one question
 TEXT_LIMIT = 600  # characters kept of a message, a printout or a source line
 WRITTEN_IN_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement, not built in
 DEPTH_LIMIT = 8  # nesting of lists in an answer
@@ -141,7 +142,7 @@ def observe(function, args):
         ),
         left_grad=tuple(i for i, t in enumerate(inputs) if isinstance(t, torch.Tensor) and t.is_leaf and t.grad is not None),
         calls=sum(f.calls for f in functions), tracked=sum(f.tracked for f in functions),
-        warnings=tuple(str(w.message)[:TEXT_LIMIT] for w in caught if issubclass(w.category, UserWarning))[:5],
+        warnings=tuple(str(w.message)[:TEXT_LIMIT] for w in caught if issubclass(w.category, UserWarning))[:WARNINGS],
         printed=printed.getvalue()[:TEXT_LIMIT],
     )
 

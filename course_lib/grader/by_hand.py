@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from course_lib.grader.conditions import UsageError
+from course_lib.grader.lms import delimiter_of, table_text
 from course_lib.judge import Status
 
 NAME = "by_hand.csv"  # beside the results
@@ -33,12 +34,8 @@ def read(path, exercises):
     path = Path(path)
     if not path.exists():
         return []
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        raise UsageError(f"{path} cannot be read as a table in UTF-8.") from None
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restval="")
+    text = table_text(path).removeprefix("\ufeff")
+    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), restval="")
     try:
         rows = [(table.line_num, row) for row in table]
     except csv.Error as error:

@@ -34,6 +34,19 @@ def cell(value):
     return "'" + text if text.lstrip(" \n\ufeff").startswith(FORMULA_STARTS) else text
 
 
+def table_text(path):
+    """The text of somebody's table. UsageError if it is none."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"{path} cannot be read as a table in UTF-8.") from None
+
+
+def delimiter_of(text):
+    """What stands between the columns of a table: a comma, a semicolon or a tab, whichever its first line has most of."""
+    return max(",;\t", key=text.partition("\n")[0].count)
+
+
 class Template:
     """A platform's own table, read. Raises UsageError if it is not clear which column to fill or who is who.
 
@@ -41,15 +54,12 @@ class Template:
     """
 
     def __init__(self, path, column=None):
-        try:
-            text = path.read_bytes().decode("utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise UsageError(f"{path} cannot be read as a table in UTF-8.") from None
+        text = table_text(path)
         self.name, self.mark = path.name, "\ufeff" if text.startswith("\ufeff") else ""
         text = text.removeprefix("\ufeff")
         first = text.partition("\n")[0]
         self.line_end = "\r\n" if first.endswith("\r") else "\n"
-        self.delimiter = max(",;\t", key=first.count)
+        self.delimiter = delimiter_of(text)
         self.quoting = csv.QUOTE_ALL if first.startswith('"') else csv.QUOTE_MINIMAL
         self.rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter))
         titles = [title.strip() for title in self.rows[0]] if self.rows else []

@@ -19,21 +19,28 @@ def warm_up():
 
     backward(v), torch.func and torch.testing bring in SymPy and much else then, for a second or two each time.
     """
-    variables = set(os.environ)
-    with contextlib.suppress(ImportError):
-        import matplotlib.pyplot as plt
+    with variables_kept():
+        with contextlib.suppress(ImportError):
+            import matplotlib.pyplot as plt
 
-        plt.close(plt.figure())
-    x = torch.ones(2, 2, dtype=torch.float64, requires_grad=True)
-    y = x @ x
-    y.backward(torch.ones_like(y))
-    still = x.detach()
-    torch.func.grad(lambda x: (x * x).sum())(still)
-    torch.func.jvp(torch.sin, (still,), (still,))
-    torch.func.hessian(lambda x: (x * x).sum())(still)
-    torch.testing.assert_close(still, still)
-    use_what_answers_use()
-    for name in set(os.environ) - variables:  # set by what was imported
+            plt.close(plt.figure())
+        x = torch.ones(2, 2, dtype=torch.float64, requires_grad=True)
+        y = x @ x
+        y.backward(torch.ones_like(y))
+        still = x.detach()
+        torch.func.grad(lambda x: (x * x).sum())(still)
+        torch.func.jvp(torch.sin, (still,), (still,))
+        torch.func.hessian(lambda x: (x * x).sum())(still)
+        torch.testing.assert_close(still, still)
+        use_what_answers_use()
+
+
+@contextlib.contextmanager
+def variables_kept():
+    """Variables of the environment that an import sets are gone afterwards."""
+    before = set(os.environ)
+    yield
+    for name in set(os.environ) - before:
         del os.environ[name]
 
 
@@ -58,12 +65,11 @@ def seed_generators():
 
 def import_packages(names):
     """Import once, for this notebook and all that come after it, what takes long to import."""
-    new, variables = [name for name in names if name not in sys.modules], set(os.environ)
-    for name in new:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    for name in set(os.environ) - variables:
-        del os.environ[name]
+    new = [name for name in names if name not in sys.modules]
+    with variables_kept():
+        for name in new:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
     if new:
         settle()
         seed_generators()

@@ -14,7 +14,7 @@ import time
 import msgpack
 import numpy as np
 
-from course_lib.observe import TEXT_LIMIT, Array, Driver, Dtype, Failure, Leaf, Other, Reply, fits
+from course_lib.observe import TEXT_LIMIT, WARNINGS, Array, Driver, Dtype, Failure, Leaf, Other, Reply, fits
 from course_lib.recipes import Recipe
 
 MIB = 2**20
@@ -23,7 +23,6 @@ CELLS_BYTES = 32 * MIB  # for the one frame that carries a notebook, from the tr
 ARRAY_BYTES = 4 * MIB
 RANK = 8
 ITEMS = 200_000  # list entries in one message
-WARNINGS = 5  # of one question, see observe
 BASES = 10  # of the class of an exception
 DEPTH = 12  # nesting of a value; observe.describe stops at 8
 RECIPE_DEPTH = 60  # of the data of a function: formulas as trees
