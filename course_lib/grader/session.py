@@ -1,6 +1,7 @@
 """A submission behind the wall: Session runs its notebook, again if it was lost, and knows which cells broke."""
 
 import contextlib
+import math
 import re
 import socket
 import time
@@ -36,7 +37,7 @@ class Session:
         self.late = set()  # cells that were stopped without computing
         self.deadline = time.monotonic() + limits.submission_seconds
         self.restarts_left = limits.restarts
-        self.direct = True  # the process that ran the notebook may be asked itself
+        self.direct_seconds = SOON_SECONDS  # a notebook that ran for less is asked itself, not in a copy
         self.called = False  # an answer has been called in the process that answers for several exercises
         self.shared = None  # (stage, channel) of what answers for several exercises
         self.orders = 0  # given so far; each reply repeats the number of its order
@@ -65,6 +66,11 @@ class Session:
         if stage:
             stage.close()
 
+    def begin_again(self):
+        """From here on the notebook itself is asked first, however long it ran: a copy has none of its threads."""
+        self.close_stage()
+        self.direct_seconds = math.inf
+
     def open_shared(self, deadline):
         """(stage, channel) for questions to several exercises: to the process that ran the notebook, or to a copy of it.
 
@@ -73,7 +79,7 @@ class Session:
         """
         if self.shared is None:
             stage = self.stage()
-            direct = self.direct and stage.ran_seconds < SOON_SECONDS
+            direct = stage.ran_seconds < self.direct_seconds
             self.shared = stage, stage.channel if direct else stage.copy(deadline)
         return self.shared
 
@@ -83,7 +89,7 @@ class Session:
             return
         stage, channel = self.shared
         if channel is stage.channel:
-            self.direct = False
+            self.direct_seconds = 0.0
             self.restarts_left += 1
             self.close_stage()
         else:

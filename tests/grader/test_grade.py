@@ -64,6 +64,21 @@ def test_a_pool_of_processes_that_is_left_open_costs_nothing(server, pause):
     assert verdicts["double"].status is Status.CORRECT
 
 
+@pytest.mark.parametrize("pause", ["0", "1.1"], ids=["quick", "slow"])
+def test_threads_that_a_cell_started_help_an_answer_beside_a_wrong_one(server, pause):
+    cell = f"""
+import concurrent.futures, time
+pool = concurrent.futures.ThreadPoolExecutor(2)
+assert list(pool.map(abs, [-1, 1])) == [1, 1]
+time.sleep({pause})
+def double(x):
+    return pool.submit(lambda: 2 * x).result()"""
+    limits = replace(QUICK, question_seconds=1.0)
+    verdicts = grade(server, "def slope_at(f, a):\n    return 0.0", cell, limits=limits)
+    assert verdicts["double"].status is Status.CORRECT
+    assert verdicts["slope_at"].status is not Status.CORRECT
+
+
 def test_memory_of_the_notebook_counts_once_when_a_copy_answers(server):
     keeping = "import time\ntime.sleep(1.1)\nkept = bytearray(b'y' * 250 * 2**20)"  # of 400 MiB
     slow = "def double(x):\n    import time\n    time.sleep(0.3)\n    return 2 * x"
@@ -138,7 +153,7 @@ def test_waiting_gets_a_second_chance_in_a_fresh_process_and_computing_does_not(
     waiting = len(runs)
     runs.clear()
     grade(server, SLOPE, "def double(x):\n    while True: pass")
-    assert waiting == len(runs) + 1
+    assert waiting > len(runs)
 
 
 def test_a_submission_that_is_lost_again_and_again_comes_to_an_end(server):
