@@ -4,6 +4,7 @@ This file is not imported by the grader: its text is sent into a sandbox as the 
 """
 
 import ctypes
+import mmap
 import os
 import signal
 import socket
@@ -89,6 +90,14 @@ def reach_process(pid):
 def new_namespace(unused):
     """Get powers in a namespace of one's own."""
     return ctypes.CDLL(None).unshare(0x10000000) == 0
+
+
+def share_memory(unused):
+    """Memory between processes that has no file and so no size limit."""
+    try:
+        return len(mmap.mmap(-1, 2**12)) > 0
+    except OSError:
+        return False
 
 
 def take_memory(size):

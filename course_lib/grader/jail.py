@@ -38,7 +38,8 @@ DENIED = {
     "delete_module": (176, 106), "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265),
     "quotactl": (179, 60), "acct": (163, 89),
 }  # fmt: skip
-SOCKET, CLONE, CLONE3 = (41, 198), (56, 220), (435, 435)
+SOCKET, CLONE, CLONE3, MMAP = (41, 198), (56, 220), (435, 435), (9, 222)
+MAP_SHARED, MAP_ANONYMOUS = 0x1, 0x20
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 MACHINE = platform.machine()
 
@@ -172,7 +173,9 @@ def deny_system_calls():
 def seccomp_program(machine):
     """The filter as bytes: DENIED answers EPERM, sockets are local, clone makes no namespaces, other ABIs are fatal.
 
-    The fork server makes it once for all notebooks.
+    Memory that processes share has to have a file, so that the size of /dev/shm limits it: a page without one that is
+    given back with madvise is kept all the same, and no process is charged for it any more. The fork server makes the
+    filter once for all notebooks.
     """
     if machine not in MACHINES:
         raise OSError(errno.ENOSYS, f"no filter of system calls for {machine}")
@@ -193,6 +196,8 @@ def seccomp_program(machine):
         (give, 0, 0, refuse(errno.EACCES)),
         (equal, 0, 3, CLONE[column]), (load, 0, 0, 16), (any_bit, 0, 1, ANY_NEW & ~0x80),
         (give, 0, 0, refuse(errno.EPERM)),
+        (load, 0, 0, 0), (equal, 0, 4, MMAP[column]), (load, 0, 0, 40), (any_bit, 0, 2, MAP_SHARED),
+        (any_bit, 0, 1, MAP_ANONYMOUS), (give, 0, 0, refuse(errno.EPERM)),
         (give, 0, 0, allow),
     ]  # fmt: skip
     return b"".join(struct.pack("HBBI", *step) for step in steps)

@@ -288,6 +288,7 @@ def bubblewrap(folder):
     for path in python_folders():
         words += ["--ro-bind", path, place_inside(path)]
     words += ["--ro-bind", str(folder / "code"), HOME, "--proc", "/proc", "--dev", "/dev"]
+    words += ["--dev-bind", "/dev/null", "/dev/zero"]  # a mapping of it is memory that no process is charged for
     if os.path.isdir("/proc/sys"):
         words += ["--ro-bind", "/proc/sys", "/proc/sys"]  # bubblewrap leaves it writable, and root's is then root's
     for place in PRIVATE:
@@ -297,7 +298,7 @@ def bubblewrap(folder):
 
 def readable(folder):
     """What Landlock leaves open."""
-    devices = ["/dev/null", "/dev/urandom", "/dev/zero", "/proc/self", "/proc/cpuinfo", "/proc/meminfo"]
+    devices = ["/dev/null", "/dev/urandom", "/proc/self", "/proc/cpuinfo", "/proc/meminfo"]
     pythons = {*python_folders(), *map(place_inside, python_folders())}
     return [*SYSTEM, *sorted(pythons), str(folder / "code"), *devices]
 

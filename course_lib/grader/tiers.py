@@ -122,6 +122,7 @@ class _Surroundings:
             "read another process": ("read", f"/proc/{self.victim.pid}/environ"),
             "gain powers": ("new_namespace", 0),
             "take more memory than allowed": ("take_memory", LIMITS.memory_bytes + 64 * MIB),
+            "share memory beyond all limits": ("share_memory", 0),
             "write a larger file than allowed": ("fill_disk", LIMITS.file_bytes + 8 * MIB),
             "start more processes than allowed": ("make_processes", LIMITS.processes + 20),
         }

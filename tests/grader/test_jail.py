@@ -37,14 +37,18 @@ def thread():
 def fork():
     if os.fork() == 0: os._exit(0)
     os.wait()
-for what in (thread, fork, lambda: socket.socketpair(), lambda: open(os.devnull), lambda: os.pipe()):
+import mmap, multiprocessing, tempfile
+file = tempfile.TemporaryFile(); file.truncate(9)
+for what in (thread, fork, lambda: socket.socketpair(), lambda: open(os.devnull), lambda: os.pipe(),
+             lambda: mmap.mmap(-1, 9, flags=mmap.MAP_PRIVATE), lambda: mmap.mmap(file.fileno(), 9),
+             lambda: multiprocessing.Value("d", 0.5), lambda: multiprocessing.Lock()):
     print(attempt(what))
 for what in (lambda: socket.socket(socket.AF_INET), lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
-             lambda: os.memfd_create("x"), lambda: jail.call(jail.LIBC.unshare, jail.NEWUSER),
+             lambda: os.memfd_create("x"), lambda: mmap.mmap(-1, 9), lambda: jail.call(jail.LIBC.unshare, jail.NEWUSER),
              lambda: jail.call(jail.LIBC.ptrace, 0, 0, None, None)):
     print(attempt(what))
 """)
-        == ["done"] * 5 + ["PermissionError"] * 5
+        == ["done"] * 9 + ["PermissionError"] * 6
     )
 
 

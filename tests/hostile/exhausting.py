@@ -31,14 +31,25 @@ for i in range(10**6):
     Attack("E4", "fills shared memory", body("""
 for i in range(10**6):
     with open(f'/dev/shm/{i}', 'wb') as out: out.write(b'x' * 2**20)"""), FAILED, says="OSError"),
-    Attack("E4", "fills memory shared by many processes", body("""
+    Attack("E4", "shares memory that no process is charged for", body("""
 import mmap
-for _ in range(8):
+shared = mmap.mmap(-1, 2**28)
+while True:
+    shared[:] = b'x' * 2**28
+    shared.madvise(mmap.MADV_DONTNEED)"""), FAILED, says="PermissionError"),
+    Attack("E4", "shares memory of the device of zeros", body("""
+import mmap
+with open('/dev/zero', 'r+b') as zeros: return mmap.mmap(zeros.fileno(), 2**28)"""), FAILED),
+    Attack("E4", "fills files that many processes share", body("""
+import mmap
+for number in range(8):
     if os.fork() == 0:
-        shared = mmap.mmap(-1, 150 * 2**20)
-        for _ in range(150): shared.write(b'x' * 2**20)
+        with open(f'/dev/shm/{number}', 'w+b') as file:
+            os.ftruncate(file.fileno(), 150 * 2**20)
+            shared = mmap.mmap(file.fileno(), 150 * 2**20)
+            for _ in range(150): shared.write(b'x' * 2**20)
         time.sleep(60)
-time.sleep(60)"""), NO_MEMORY),
+time.sleep(60)"""), STOPPED),
     Attack("E4", "makes memory files", body("return os.memfd_create('x')"), FAILED, says="PermissionError"),
     Attack("E5", "floods the output", RIGHT + body("""
 for _ in range(20000): print('x' * 100)
