@@ -1,6 +1,8 @@
 """The journal keeps what was judged, is only added to, and tells nothing of the secret."""
 
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -99,3 +101,17 @@ def test_key_version_changes_with_a_key(tmp_path, monkeypatch):
         versions.add(journal.key_version())
     journal.key_version.cache_clear()
     assert len(versions) == 2
+
+
+def test_what_was_added_outlives_a_killed_grader_and_ends_up_in_one_file(tmp_path):
+    code = """
+import os, sys
+from tests.grader.test_journal import Journal, add
+add(Journal(sys.argv[1]))
+os.kill(os.getpid(), 9)"""
+    path = tmp_path / "gradebook.db"
+    killed = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    assert killed.returncode == -9, killed.stderr
+    with Journal(path) as book:
+        assert set(book.known("s", "k", "i")) == {"slope_at"}
+    assert [file.name for file in tmp_path.iterdir()] == ["gradebook.db"]
