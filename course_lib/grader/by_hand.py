@@ -3,18 +3,18 @@
 The file belongs to the instructor and is only read, so no run overwrites it; the journal keeps the grader's own verdict.
 """
 
-import csv
-import io
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from course_lib.grader.conditions import UsageError
-from course_lib.grader.lms import delimiter_of, table_text
+from course_lib.grader.lms import table_rows, table_text
 from course_lib.judge import Status
 
 NAME = "by_hand.csv"  # beside the results
 NEEDED = ("student", "exercise", "points")
+NUMBER = re.compile(r"[0-9]+[.,]?[0-9]*|[.,][0-9]+")
 COMMENT_CHARACTERS = 1000
 
 
@@ -35,16 +35,13 @@ def read(path, exercises):
     if not path.exists():
         return []
     text = table_text(path).removeprefix("\ufeff")
-    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), restval="")
-    try:
-        rows = [(table.line_num, row) for row in table]
-    except csv.Error as error:
-        raise UsageError(f"{path}, line {table.line_num}: this is no table ({error}); is a quote left open?") from None
-    missing = [name for name in NEEDED if name not in (table.fieldnames or ())]
+    (_, titles), *rows = table_rows(text, path) or [(0, [])]
+    missing = [name for name in NEEDED if name not in titles]
     if missing:
         raise UsageError(f"{path} has no column {missing[0]}; its first line must be student,exercise,points,comment.")
     marks = {}
-    for line, row in rows:
+    for line, cells in rows:
+        row = dict.fromkeys(titles, "") | dict(zip(titles, cells, strict=False))
         if any(row[name].strip() for name in NEEDED):
             mark = mark_of(row, line, path, exercises)
             if (mark.student, mark.exercise) in marks:
@@ -58,13 +55,10 @@ def mark_of(row, line, path, exercises):
     if exercise not in exercises:
         raise UsageError(f"{path}, line {line}: the course has no exercise {exercise!r}.")
     most = exercises[exercise].points
-    try:
-        number = float(points.replace(",", "."))
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= most:
+    number = float(points.replace(",", ".")) if NUMBER.fullmatch(points) else math.nan
+    if not number <= most:
         raise UsageError(f"{path}, line {line}: {points!r} are no points for {exercise}; it gives 0 to {most}.")
-    comment = " ".join((row.get("comment") or "").split())[:COMMENT_CHARACTERS]
+    comment = " ".join(row.get("comment", "").split())[:COMMENT_CHARACTERS]
     return Mark(student=row["student"].strip(), exercise=exercise, points=number, comment=comment, line=line)
 
 

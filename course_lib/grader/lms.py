@@ -47,6 +47,15 @@ def delimiter_of(text):
     return max(",;\t", key=text.partition("\n")[0].count)
 
 
+def table_rows(text, path):
+    """[(number of the line it ends on, cells)] of a table. UsageError says which line is none."""
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text))
+    try:
+        return [(table.line_num, row) for row in table]
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {table.line_num}: this is no table ({error}); is a quote left open?") from None
+
+
 class Template:
     """A platform's own table, read. Raises UsageError if it is not clear which column to fill or who is who.
 
@@ -61,7 +70,7 @@ class Template:
         self.line_end = "\r\n" if first.endswith("\r") else "\n"
         self.delimiter = delimiter_of(text)
         self.quoting = csv.QUOTE_ALL if first.startswith('"') else csv.QUOTE_MINIMAL
-        self.rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter))
+        self.rows = [row for _, row in table_rows(text, path)]
         titles = [title.strip() for title in self.rows[0]] if self.rows else []
         self.ids = [i for i, title in enumerate(titles) if title.casefold() in IDS]
         self.names = [i for i, title in enumerate(titles) if title.casefold() in NAMES]

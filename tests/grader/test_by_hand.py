@@ -73,11 +73,12 @@ def test_a_mark_that_belongs_to_nobody_is_told_and_the_rest_counts(tmp_path, cap
         ("student,exercise,points\nanna,dubble,1\n", "dubble"),
         ("student,exercise,points\nanna,double,2\n", "0 to 1"), ("student,exercise,points\nanna,double,-1\n", "0 to 1"),
         ("student,exercise,points\nanna,double,nan\n", "0 to 1"), ("student,exercise,points\nanna,double,\n", "0 to 1"),
+        ("student,exercise,points\nanna,double,-0.0\n", "0 to 1"), ("student,exercise,points\nanna,double,0_1\n", "0 to 1"),
         ("student,exercise,points\nanna,double,one\n", "line 2"), ("student,exercise,points\nanna,double\n", "line 2"),
         ("student,exercise,points\nanna,double,1\nanna,double,0\n", "line 3"),
         ('student,exercise,points,comment\nanna,double,1,"open' + " and on" * 20_000, "quote left open"),
     ],
-    ids=range(11),
+    ids=range(13),
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused_before_anything_is_graded(tmp_path, text, word):
     out = tmp_path / "out"

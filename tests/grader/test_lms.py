@@ -90,8 +90,9 @@ def test_who_cannot_be_placed_or_judged_is_named_and_not_written(tmp_path):
 @pytest.mark.parametrize(
     ("text", "column", "words"),
     [(CANVAS.replace("10 (read only)", "10"), None, "Old .11., Gradients .12."), ("a,b\n1,2\n", None, "no column"),
-     ("ID,x\n1,2\n", None, "ID, x"), (CANVAS, "Gradient", "not clear"), ("", None, "no column")],
-    ids=["two columns", "nobody", "no grade", "another name", "empty"],
+     ("ID,x\n1,2\n", None, "ID, x"), (CANVAS, "Gradient", "not clear"), ("", None, "no column"),
+     ('ID,grade\n1,"open' + " and on" * 20_000, None, "line 2: .* quote left open")],
+    ids=["two columns", "nobody", "no grade", "another name", "empty", "an open quote"],
 )  # fmt: skip
 def test_a_table_in_which_something_is_unclear_is_refused_before_anything_is_graded(tmp_path, text, column, words):
     with pytest.raises(UsageError, match=words):
