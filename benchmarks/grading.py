@@ -8,8 +8,9 @@ moment of the machine meets all of them. Processor time is what counts on a mach
 depends on them; it is that of everything a grader starts. "ours, weighed anew" remembers no replies: the answers of
 the class are equal, and else each would be weighed once for all. "bare" runs the cells and puts the same questions in an
 interpreter that has everything imported, and judges nothing; in a fork of it, it shows what a process for each
-submission costs at least. Growth is measured with 1, memory with the peak of the
-process that holds keys and journal; the small class has one exercise.
+submission costs at least. With one worker, the grader, its journal and the fork server already share two cores; what
+a second core is worth shows against one worker that has a single core. Growth is measured with one worker, memory with
+the peak of the process that holds keys and journal; the small class has one exercise.
 """
 
 import argparse
@@ -57,10 +58,10 @@ def catalogue():
 # --- ours ------------------------------------------------------------------------------------------------------------
 
 
-def run_ours(folder, students, workers=1, names=EXERCISES, remember=True):
+def run_ours(folder, students, workers=1, names=EXERCISES, remember=True, cores=None):
     """Grade a class in a process of its own, as the command does: {"wall", "cpu", "peak" in MiB, "correct"}.
 
-    cpu: of this process and of all behind the wall, if there is one worker.
+    cpu: of this process and of all behind the wall, if there is one worker; cores: how many all of them together may use.
     """
     place = Path(tempfile.mkdtemp(dir=folder))
     (place / "in").mkdir()
@@ -71,6 +72,8 @@ def run_ours(folder, students, workers=1, names=EXERCISES, remember=True):
         (place / "in" / f"s{i:05}_01_derivatives.ipynb").write_bytes(notebook(cells))
     env = os.environ | {"BENCHMARK_EXERCISES": ",".join(names), "PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"}
     command = [sys.executable, __file__, "--one-class", str(place), str(workers), str(int(remember))]
+    if cores:
+        command = ["taskset", "--cpu-list", ",".join(map(str, sorted(os.sched_getaffinity(0))[:cores])), *command]
     said = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
     found = json.loads(said)
     assert found["correct"] == students * len(names), f"{found['correct']} answers are right"
@@ -204,13 +207,15 @@ def grow(folder, classes, names, words):
 
 
 def scale(folder, rounds, count):
-    walls = {1: [], 2: []}
+    walls = {(1, 1): [], (1, 2): [], (2, 2): []}
     for _ in range(rounds):
-        for workers, times in walls.items():
+        for (workers, cores), times in walls.items():
             # A class twice as large: what starting costs is in neither.
-            times.append(run_ours(folder, 2 * count, workers)["wall"] - run_ours(folder, count, workers)["wall"])
-    one, two = (statistics.median(times) for times in walls.values())
-    print(f"\n{count} more submissions, wall time: 1 worker {one:.1f} s, 2 workers {two:.1f} s: {one / two:.2f} ×")
+            more, less = (run_ours(folder, size, workers, cores=cores)["wall"] for size in (2 * count, count))
+            times.append(more - less)
+    pinned, one, two = (statistics.median(times) for times in walls.values())
+    print(f"\n{count} more submissions, wall time: 1 worker on one core {pinned:.1f} s, on two {one:.1f} s,"
+          f" 2 workers on two {two:.1f} s: {pinned / two:.2f} × for the cores, {one / two:.2f} × for the workers")
 
 
 def main():
