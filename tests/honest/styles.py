@@ -103,6 +103,15 @@ DOUBLES = {
     "a file of its own": "from pathlib import Path\nPath('factor.txt').write_text('2')\ndef double(x):\n"
                          "    return float(Path('factor.txt').read_text()) * x",
     "an async helper": "import asyncio\nasync def later(x):\n    return 2 * x\ndef double(x):\n    return asyncio.run(later(x))",
+    "a number that another process writes": """import multiprocessing
+def double(x):
+    shared = multiprocessing.Value("d", 0.0)
+    def work():
+        shared.value = 2 * x
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join()
+    return shared.value""",
     "a thread": "from concurrent.futures import ThreadPoolExecutor\ndef double(x):\n    with ThreadPoolExecutor(2) as pool:\n"
                 "        return pool.submit(lambda: 2 * x).result()",
     "a context manager": "import contextlib, io\ndef double(x):\n"
