@@ -543,3 +543,8 @@ def test_given_code_with_loops_and_inner_classes_is_untouched_under_any_name_and
     changed = {}
     exec(before + source.replace("x.sin()", "x.cos()"), {"torch": torch}, changed)
     assert not is_untouched(changed[name], given)
+
+
+def test_waiting_is_no_computing():
+    answer = student("import time\ndef answer():\n    time.sleep(0.3)\n    return time.perf_counter()")
+    assert observe(answer, ()).seconds < 0.25
