@@ -9,7 +9,7 @@ import hashlib
 import json
 import sqlite3
 from dataclasses import asdict
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from course_lib.grader.grade import Graded
@@ -124,8 +124,9 @@ class Journal:
         return [name for (name,) in self.database.execute("SELECT DISTINCT student FROM submissions ORDER BY 1")]
 
 
+@lru_cache(1000)
 def dump(verdict):
-    """A Verdict as JSON."""
+    """A Verdict as JSON. Most of a class are equal."""
     return json.dumps(asdict(verdict), ensure_ascii=True, allow_nan=False)
 
 
