@@ -162,14 +162,23 @@ def name_of(node):
 
 
 def stub_methods(node, exercise, lines):
-    """The methods that the signature of a class exercise names, with their docstrings and dots for their bodies."""
+    """The methods that the signature of a class exercise names, with their docstrings and dots for their bodies.
+
+    Of an autograd Function, whose signature is that of apply, forward and backward.
+    """
+    named = exercise.signature + (" forward( backward(" if "autograd.Function" in exercise.signature else "")
     stub = []
     for method in node.body:
-        if isinstance(method, ast.FunctionDef) and f"{method.name}(" in exercise.signature:
+        if isinstance(method, ast.FunctionDef) and f"{method.name}(" in named:
             first = method.body[0]
             head = first.end_lineno if ast.get_docstring(method) else first.lineno - 1
-            stub += ["", *lines[method.lineno - 1 : head], "        ..."]
+            stub += ["", *lines[first_line(method) - 1 : head], "        ..."]
     return stub or ["    ..."]
+
+
+def first_line(node):
+    """The number of a statement's first line, a decorator's where it has one."""
+    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
 
 
 def stub_body(exercise, indent):
@@ -177,9 +186,11 @@ def stub_body(exercise, indent):
     if exercise.given_source is None:
         return [f"{indent}..."]
     source = exercise.given_source
-    body = ast.parse(source).body[0].body
-    given = textwrap.dedent("\n".join(source.splitlines()[body[0].lineno - 1 :]))
-    return textwrap.indent(given, indent).splitlines()
+    whole = ast.parse(source).body[0]
+    body = whole.body
+    given = textwrap.dedent("\n".join(source.splitlines()[first_line(body[0]) - 1 :]))
+    blank = [""] if isinstance(whole, ast.ClassDef) else []  # between its docstring and its first method
+    return blank + textwrap.indent(given, indent).splitlines()
 
 
 def code_of_answers():

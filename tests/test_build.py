@@ -5,10 +5,12 @@ import json
 import zipfile
 
 import pytest
+import torch
 
 from course_lib import build
 from course_lib.build import BuildError, dump, exercise_from, normalised, stub_body, without_answers
 from course_lib.exercise import Exercise, all_exercises
+from course_lib.observe import is_untouched
 
 SOLUTION = '''import torch
 
@@ -78,6 +80,37 @@ def test_of_a_class_the_methods_that_the_signature_names_stay_without_bodies(mon
     names = {}
     exec(stub, names)
     assert names["HandMomentum"]([], 0.1, 0.9).step() is None
+    assert without_answers(stub) == stub.rstrip()
+
+
+FUNCTION = '''class Cube(torch.autograd.Function):
+    """x³."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, g):
+        return 3 * ctx.saved_tensors[0] ** 2 * g
+
+    def helper(x):
+        return x
+'''
+
+
+@pytest.mark.parametrize("given", [None, FUNCTION.replace('    """x³."""\n\n', "").replace("* g", "")])
+def test_of_an_autograd_function_both_passes_stay_static(monkeypatch, given):
+    task = Exercise(name="Cube", lesson="09", number="9.9", title="", signature="(torch.autograd.Function): apply(x) -> Tensor",
+                    points=1, minutes=5, section="09a", key=None, kind="class", given=given)  # fmt: skip
+    monkeypatch.setattr(build, "all_exercises", lambda: {"Cube": task})
+    stub = without_answers(FUNCTION)
+    names = {"torch": torch}
+    exec(stub, names)
+    parts = vars(names["Cube"])
+    assert isinstance(parts["forward"], staticmethod) and isinstance(parts["backward"], staticmethod)
+    assert is_untouched(names["Cube"], given) and "x³" in stub and ("helper" in stub) == bool(given)
     assert without_answers(stub) == stub.rstrip()
 
 
