@@ -69,6 +69,14 @@ ERRORS = (
     ("index out of range", "there are fewer entries than your index asks for: print the length"),
     ("out of bounds for dimension", "there are fewer entries than your index asks for: print the shape"),
     ("'float' object has no attribute", "a plain number stands here where the code expects an object of its own"),
+    ("incorrect number of gradients",
+     "backward returns one thing for each input of forward, in their order, and None for what is no tensor"),
+    ("different than None at position", "in the place of an input that is no tensor backward returns None"),
+    ("returned an invalid gradient", "what backward returns for an input has the shape of that input"),
+    ("save_for_backward can only save variables", "ctx.save_for_backward takes tensors; a plain number goes on ctx: ctx.n = n"),
+    ("not enough values to unpack",
+     "there are fewer things on the right than names on the left: print its length (ctx.saved_tensors holds what forward has "
+     "saved)"),
     ("KeyError", "the dict has no entry under this key: print its keys, and mind their spelling"),
     ("is not defined", "this name does not exist where the code runs: check the spelling, or run the cell that makes it"),
     ("unexpected keyword argument 'require_grad'", "the flag is called requires_grad"),
@@ -157,6 +165,10 @@ def lines(verdict, exercise):
 def next_step(verdict, exercise):
     """What to do now."""
     if verdict.problem.failure:
+        if not verdict.problem.failure.code and verdict.sentence:
+            return f"Change that one thing and run the cell again; section {exercise.section} is about this."
+        if not verdict.problem.failure.code and exercise.kind == "class":
+            return "Print in each method what goes in and what it returns, with shapes, and run the cell again."
         if not verdict.problem.failure.code:
             return "Compare the first line of your function with the one that was given, and run the cell again."
         return f"Repair that line and run the cell again; section {exercise.section} is about this."

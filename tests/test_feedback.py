@@ -83,6 +83,20 @@ def without_return(x):
     x * 2
 
 
+def walked(backward, save=None):
+    """A Function of a tensor and a number, called and walked back."""
+
+    class Times(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, n):
+            if save is not None:
+                ctx.save_for_backward(save)
+            return x * n
+
+    Times.backward = staticmethod(backward)
+    Times.apply(leaf(), 2).sum().backward()
+
+
 def wrong_arguments():
     return leaf_in_place(1, 2)
 
@@ -144,6 +158,11 @@ PROVOKED = {
     "maximum recursion depth": endless,
     "expected Tensor as element": lambda: torch.stack([torch.autograd.grad(leaf().sum(), leaf(), allow_unused=True)]),
     "KeyError": lambda: {"a": 1}["b"],
+    "incorrect number of gradients": lambda: walked(lambda ctx, g: g),
+    "different than None at position": lambda: walked(lambda ctx, g: (g, g)),
+    "returned an invalid gradient": lambda: walked(lambda ctx, g: (g.sum(), None)),
+    "save_for_backward can only save variables": lambda: walked(None, save=3),
+    "not enough values to unpack": lambda: walked(lambda ctx, g: (1 * g, None, *[0 for (x,) in [ctx.saved_tensors]])),
 }
 
 
@@ -179,6 +198,14 @@ def test_an_error_without_words_or_line_is_still_a_sentence():
     assert silent["got"] == "ValueError in `raise ValueError`"
     nowhere = dict(lines(verdict(problem=failed(message="2 were given", code="")), exercise()))
     assert nowhere["got"] == "ValueError: 2 were given" and "first line of your function" in nowhere["next"]
+
+
+def test_an_error_of_the_engine_sends_to_the_cause_or_to_both_passes():
+    inside = failed(type="RuntimeError", message="function FBackward returned an incorrect number of gradients", code="")
+    named = dict(lines(verdict(problem=inside, sentence="A None is missing."), exercise()))
+    assert named["cause"] == "A None is missing." and named["next"].startswith("Change that one thing")
+    unnamed = dict(lines(verdict(problem=inside), replace(exercise(), kind="class")))
+    assert unnamed["cause"].startswith("backward returns one thing for each") and "each method" in unnamed["next"]
 
 
 def test_an_exception_of_another_type_than_the_wanted_one_is_told_so():
