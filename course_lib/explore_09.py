@@ -1,4 +1,6 @@
-"""Explorer of lesson 09, your own gradients: upstream_dial(function)."""
+"""Explorers of lesson 09, your own gradients: upstream_dial(function), staircase_walk(function)."""
+
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -10,6 +12,9 @@ from course_lib.theme import number
 
 LETTERS = ("A", "B", "C", "D")
 IGNORES, WRONG_FACTOR = "C", "B"
+GOAL, STEPS, FAR = 4, 24, 1e6  # of the staircase: the whole number that made the data; steps of a walk; where it is over
+POINTS = np.array([0.7, -1.3, 1.6, 0.4])
+BENT = float(np.mean(POINTS**2))
 
 
 class SquareRight(torch.autograd.Function):
@@ -164,6 +169,107 @@ def _dial_artists(ax, top):
             "stem": ax.plot([], [], color=theme.TANGENT["color"], linewidth=1.2)[0],
             "dot": ax.plot([], [], label="answer", **{**theme.POINT, "markersize": 9})[0],
             "name": ax.text(0.03, 0.94, "", transform=ax.transAxes, va="top", fontsize=11),
+        }
+    theme.legend_above(ax)
+    return draw
+
+
+# --- down a staircase ------------------------------------------------------------------------------------------------
+
+
+def staircase_walk(function=None):
+    """Training a weight that the model rounds: the loss as a function of w, and where w has been.
+
+    The model is round(w)·x, the data lie on y = 4·x. With function, your own torch.autograd.Function of one tensor (or its
+    .apply), there is one more way to walk, yours.
+    """
+    run = None if function is None else _as_callable(function)
+    if run is not None:
+        _explain(run)
+    ways = ("true slope", "straight through", *(() if run is None else ("yours",)))
+    made = theme.figure(width=6.4, height=3.8, left=0.75)
+    draw = _stair_artists(made.axes[0])
+
+    @lru_cache(maxsize=8)
+    def walk(way, start, lr):
+        """(w, its whole number, loss, slope) before the first step and after each."""
+        return _own_path(run, start, lr) if way == "yours" else _path(way, start, lr)
+
+    def update(way, start, lr, steps):
+        path = walk(way, start, lr)
+        been = path[: int(steps) + 1]
+        w, whole, loss, slope = been[-1]
+        draw["path"].set_data([stop[0] for stop in been], [stop[2] for stop in been])
+        draw["now"].set_data([w], [loss])
+        near = np.array([w - 0.7, w + 0.7])
+        draw["slope"].set_data(near, loss + slope * (near - w))
+        return (
+            f"{way}, lr = {number(lr, 4)}, from {number(start, 4)}, after {int(steps)} step{'s' * (steps != 1)}: "
+            f"w = {number(w, 4)}, the model uses {number(whole)}, loss {number(loss)}; the slope it follows here is "
+            f"{number(slope)}."
+        )
+
+    def settled_at_once(values):
+        if values["way"] == "true slope" or values["steps"] != 1 or values["start"] >= 1:
+            return False
+        return bool(walk(values["way"], values["start"], values["lr"])[1][2] == 0)
+
+    def to_and_fro(values):
+        """Over the goal and back in each of the last steps, without running away."""
+        if values["steps"] < STEPS:
+            return False
+        last = np.array([stop[0] for stop in walk(values["way"], values["start"], values["lr"])[-6:]]) - GOAL
+        return bool((last[1:] * last[:-1] < 0).all() and np.abs(last).max() < 50 and np.abs(last).min() > 0.5)
+
+    return Explorer(
+        Scene(figure=made, movers=list(draw.values()), update=update),
+        name="staircase_walk", play="steps",
+        tasks=[Task("Be at loss 0 after a single step, from a start below 1.", settled_at_once),
+               Task("Find a learning rate with which w jumps over the goal and back in all 24 steps.", to_and_fro)],
+        way=Choice(ways, "straight through" if run is None else "yours", "backward of round"),
+        start=Slider(-1, 3, 1 / 8, 0.25, "w at the start"),
+        lr=Slider(0, 1, 1 / 32, 2 / 32, "learning rate"),
+        steps=Slider(0, STEPS, 1, 3, "steps"),
+    )
+
+
+def _path(way, w, lr):
+    """The walk by formula: the slope is that of round, 0, or what arrives at it."""
+    path = []
+    for _ in range(STEPS + 1):
+        whole = float(np.round(w))
+        slope = 2 * BENT * (whole - GOAL) if way == "straight through" else 0.0
+        path.append((w, whole, BENT * (whole - GOAL) ** 2, slope))
+        w = float(np.clip(w - lr * slope, -FAR, FAR))
+    return path
+
+
+def _own_path(run, w, lr):
+    """The walk with a student's Function, through autograd."""
+    points, path = torch.tensor(POINTS), []
+    with torch.enable_grad():
+        for _ in range(STEPS + 1):
+            at = torch.tensor([w], dtype=torch.float64, requires_grad=True)
+            whole = run(at)
+            loss = ((whole - GOAL) ** 2 * points**2).mean()
+            (slope,) = torch.autograd.grad(loss, at)
+            path.append((w, whole.item(), loss.item(), slope.item()))
+            w = float(np.clip(w - lr * slope.item(), -FAR, FAR))
+    return path
+
+
+def _stair_artists(ax):
+    edges = np.arange(-2.5, 11, 1)
+    wholes = edges[:-1] + 0.5
+    ax.set(xlim=(-1.6, 9.6), ylim=(-4, 38), xlabel="w", ylabel="loss of round(w)")
+    ax.axvline(GOAL, **theme.GUIDE)
+    with theme.style():
+        ax.stairs(BENT * (wholes - GOAL) ** 2, edges, baseline=None, label="loss", **theme.FUNCTION)
+        draw = {
+            "path": ax.plot([], [], label="where w has been", marker="o", markersize=4, color=theme.DERIVATIVE["color"],
+                            linewidth=1.2, linestyle="--")[0],
+            "slope": ax.plot([], [], label="the slope it follows", **theme.TANGENT)[0],
+            "now": ax.plot([], [], **{**theme.POINT, "markersize": 9})[0],
         }
     theme.legend_above(ax)
     return draw

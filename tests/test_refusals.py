@@ -28,7 +28,7 @@ GRAPH = {
     "trace": lambda f: c.trace(f, x=0.7), "step_through": lambda f: c.step_through(f, x=0.7),
     "backprop_stepper": lambda f: c.backprop_stepper(f, x=0.7),
 }
-ELEMENTWISE = {"depth_dial": c.depth_dial, "upstream_dial": c.upstream_dial}
+ELEMENTWISE = {"depth_dial": c.depth_dial, "staircase_walk": c.staircase_walk, "upstream_dial": c.upstream_dial}
 
 ANY = {
     "no function": 3, "no tensor": lambda *x: None, "an error": lambda *x: x[0].no_such_thing,

@@ -42,11 +42,13 @@ CELLS = {
     "rate": "learning_rate_dial()",
     "builder": "loop_builder()",
     "upstream": "upstream_dial()",
+    "stairs": "staircase_walk()",
     "film": FILMSTRIP,
 }
 EXPLORERS = [name for name in CELLS if name not in ("import", "plot", "film")]
 TWO_PANELS = ("zoom", "writer", "compass", "mixer", "detector", "microscope", "rate")
-PLAYING = {"zoom": "zoom ×", "compass": "dial °", "depth": "layers", "rate": "learning rate", "film": "x"}
+PLAYING = {"zoom": "zoom ×", "compass": "dial °", "depth": "layers", "rate": "learning rate", "stairs": "steps",
+           "film": "x"}
 WITH_SLIDERS = [name for name in EXPLORERS if name not in ("lens", "detector", "builder")]
 
 RIGHT, LEFT = "ArrowRight", "ArrowLeft"
@@ -87,6 +89,7 @@ WAYS = {
     "upstream": (
         [("button", ("C", 0), "Enter"), ("slider", 0, f"{RIGHT}×3"), ("button", ("C", 1), "Enter")], "✓ Which of",
     ),
+    "stairs": ([("slider", 2, f"{LEFT}×2"), ("slider", 1, f"{RIGHT}×11")], "✓ Be at loss 0"),
 }
 
 
