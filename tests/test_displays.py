@@ -136,3 +136,24 @@ def errors_shrink_by_a_factor():
     for _ in range(7):
         place = place - lr * grad(lambda u: (curvature * u * u).sum() / 2)(place)
     close(place, (1 - lr * curvature) ** 7 * POINT)
+
+
+@states("09", r"\log\cosh x = |x|")
+def log_cosh_without_overflow():
+    size, two = POINT.abs(), torch.tensor(2.0, dtype=torch.float64)
+    close(size + torch.log1p(torch.exp(-2 * size)) - torch.log(two), torch.log(torch.cosh(POINT)))
+    close(torch.tanh(POINT), grad(lambda x: torch.log(torch.cosh(x)).sum())(POINT))
+
+
+@states("09", r"\frac{dx}{da} = \frac{\partial f}{\partial a}")
+def slope_of_a_fixed_point():
+    def settled(a):
+        x = torch.full_like(a, 0.5)
+        for _ in range(200):
+            x = torch.exp(-a * x)
+        return x
+
+    a = torch.tensor(0.8, dtype=torch.float64)
+    by_a, by_x = torch.func.grad(lambda a, x: torch.exp(-a * x), argnums=(0, 1))(a, settled(a))
+    h = 1e-5
+    close(by_a / (1 - by_x), (settled(a + h) - settled(a - h)) / (2 * h), atol=1e-8)
