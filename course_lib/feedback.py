@@ -72,6 +72,7 @@ ERRORS = (
     ("incorrect number of gradients",
      "backward returns one thing for each input of forward, in their order, and None for what is no tensor"),
     ("different than None at position", "in the place of an input that is no tensor backward returns None"),
+    ("expected Variable or None", "backward returns tensors, and None where an input is none: here it returned something else"),
     ("returned an invalid gradient", "what backward returns for an input has the shape of that input"),
     ("save_for_backward can only save variables", "ctx.save_for_backward takes tensors; a plain number goes on ctx: ctx.n = n"),
     ("not enough values to unpack",

@@ -160,6 +160,7 @@ PROVOKED = {
     "KeyError": lambda: {"a": 1}["b"],
     "incorrect number of gradients": lambda: walked(lambda ctx, g: g),
     "different than None at position": lambda: walked(lambda ctx, g: (g, g)),
+    "expected Variable or None": lambda: walked(lambda ctx, g: (1.0, None)),
     "returned an invalid gradient": lambda: walked(lambda ctx, g: (g.sum(), None)),
     "save_for_backward can only save variables": lambda: walked(None, save=3),
     "not enough values to unpack": lambda: walked(lambda ctx, g: (1 * g, None, *[0 for (x,) in [ctx.saved_tensors]])),

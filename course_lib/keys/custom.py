@@ -36,6 +36,13 @@ def gradient_of(function, x, g):
 
 
 @reports(bool)
+def walks_its_own_backward(function, x, others):
+    """whether apply leads to your own backward"""
+    y = function.apply(x.requires_grad_(), *others)
+    return isinstance(y, torch.Tensor) and type(y.grad_fn) is getattr(function, "_backward_cls", None)
+
+
+@reports(bool)
 def passes_gradcheck(function, x):
     """torch.autograd.gradcheck of apply, in float64"""
     return bool(torch.autograd.gradcheck(function.apply, (x.requires_grad_(),), raise_exception=False))
@@ -118,6 +125,14 @@ def demand_gradient(ask, x, g, want):
     return answer
 
 
+def demand_own_backward(ask, x, *others):
+    """Not a ready-made operation behind the name apply."""
+    if not ask.problems:
+        answer = ask.using(walks_its_own_backward, x, list(others))
+        answer.holds(answer.value is True, "a torch.autograd.Function, with a forward and a backward of your own",
+                     "apply does not lead to your backward", Layer.METHOD)
+
+
 def demand_gradcheck(ask, x):
     """As a last proof: right numbers that gradcheck does not pass come from a forward or backward that is not repeatable."""
     if not ask.problems:
@@ -176,6 +191,7 @@ def SquareFn(ask):  # noqa: N802
         ask.using(result_of, x).equals(x**2, "the square")
         demand_gradient(ask, x, g, 2 * x * g)
         demand_gradient(ask, x, np.ones(4), 2 * x)
+        demand_own_backward(ask, x)
         demand_gradcheck(ask, x)
     with ask.part("differentiable a second time"):
         demand_second(ask, x, g, w, 2 * g * w, 2 * x * w)
@@ -341,6 +357,7 @@ def MulFn(ask):  # noqa: N802
         ask.using(result_of_two, a, b).equals(a * b, "the product")
         ask.using(gradients_of_two, a, b, g).equals([g * b, g * a], ("the gradient of a", "the gradient of b"))
         ask.using(gradient_of_one, a, b, g).equals(g * b, "the gradient of a")
+        demand_own_backward(ask, a, b)
     with ask.part("the gradients where an input was broadcast"):
         both = ("the gradient of a", "the gradient of b")
         ask.using(gradients_of_two, wide, row, wide[::-1].copy()).equals(
@@ -396,6 +413,21 @@ class NotSummed(_Mul):
     def backward(ctx, g):
         a, b = ctx.saved_tensors
         return g * b, g * a
+
+
+@MulFn.mistake("D9-ones")
+class OnlyMissingAxes(_Mul):
+    """You sum over axes that an input has not got, and not over those where it has length 1: an input of shape (2, 1) gets a
+    gradient of shape (2, 3), and the engine sums in silence."""
+
+    @staticmethod
+    def backward(ctx, g):
+        a, b = ctx.saved_tensors
+
+        def back(share, like):
+            return share.sum(tuple(range(share.dim() - like.dim()))) if share.dim() > like.dim() else share
+
+        return back(g * b, a), back(g * a, b)
 
 
 @MulFn.mistake("D9-axis")

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from course_lib.judge import Layer, reports
-from course_lib.keys.custom import add_usual_mistakes, demand_gradient, lesson, result_of
+from course_lib.keys.custom import add_usual_mistakes, demand_gradient, demand_own_backward, lesson, result_of
 from course_lib.keys.sensitivity import numbers_off_zero
 
 # --- 9.4a ------------------------------------------------------------------------------------------------------------
@@ -44,6 +44,7 @@ def RoundSTE(ask):  # noqa: N802
     with ask.part("backward hands on what arrived", 2):
         demand_gradient(ask, x, g, g)
         demand_gradient(ask, 3 * x, -2 * g, -2 * g)
+        demand_own_backward(ask, x)
 
 
 class _Round(torch.autograd.Function):
@@ -334,6 +335,7 @@ def GradClip(ask):  # noqa: N802
             g = limit * np.array([1.7, -2.6, 0.6, -0.3, 3.1]) * [ask.rng.uniform(0.9, 1.1) for _ in range(5)]
             ask.using(result_under, x, limit).equals(x, "the input")
             ask.using(gradient_under, x, limit, g).equals(np.clip(g, -limit, limit), "the gradient of x")
+        demand_own_backward(ask, x, limit)
     with ask.part("a g within the limits passes as it came"):
         x, g = numbers_off_zero(ask.rng, 4), numbers_off_zero(ask.rng, 4)
         ask.using(gradient_under, x, 2.5, g).equals(g, "the gradient of x")
@@ -477,6 +479,7 @@ def GradReverse(ask):  # noqa: N802
             x, g = numbers_off_zero(ask.rng, 4), numbers_off_zero(ask.rng, 4)
             ask.using(result_scaled, x, scale).equals(x, "the input")
             ask.using(gradient_scaled, x, scale, g).equals(-scale * g, "the gradient of x")
+        demand_own_backward(ask, x, scale)
 
 
 class _Scaled(torch.autograd.Function):

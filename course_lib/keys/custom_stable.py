@@ -10,6 +10,7 @@ from course_lib.keys.custom import (
     advise_on_saving,
     demand_gradcheck,
     demand_gradient,
+    demand_own_backward,
     demand_second,
     gradient_of,
     lesson,
@@ -57,6 +58,7 @@ def SoftplusFn(ask):  # noqa: N802
     with ask.part("value and gradient for moderate x, any g", 2):
         ask.using(result_of, x).equals(np.logaddexp(0, x), "log(1 + eˣ)")
         demand_gradient(ask, x, g, s * g)
+        demand_own_backward(ask, x)
         demand_gradcheck(ask, x)
     with ask.part("finite and right at ±800, by your own formula", 2):
         arriving = numbers_off_zero(ask.rng, len(FAR))
@@ -114,6 +116,49 @@ class NaiveBoth(NaiveForward):
     @staticmethod
     def backward(ctx, g):
         raised = torch.exp(ctx.saved_tensors[0])
+        return g * raised / (1 + raised)
+
+
+@SoftplusFn.mistake("E6-left")
+class OverflowsOnTheLeft(_Softplus):
+    """x + log(1 + e⁻ˣ) is right on paper, and at x = −800 e⁻ˣ overflows: this form is for x above 0, and log(1 + eˣ) for x
+    below."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x + torch.log1p(torch.exp(-x))
+
+
+@SoftplusFn.mistake("E6-saved")
+class NaiveAndSaved(NaiveForward):
+    """Two things. exp(800) overflows in forward. And σ(x) was computed in forward, where autograd does not look, so that the
+    second derivative is lost: save x instead."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(torch.sigmoid(x))
+        return torch.log(1 + torch.exp(x))
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * ctx.saved_tensors[0]
+
+
+@SoftplusFn.mistake("E6-kept")
+class NaiveAndKept(NaiveForward):
+    """Two things. exp(800) overflows, in the value and in eˣ/(1 + eˣ). And eˣ was computed in forward, where autograd does not
+    look, so that the second derivative is lost: save x instead."""
+
+    @staticmethod
+    def forward(ctx, x):
+        raised = torch.exp(x)
+        ctx.save_for_backward(raised)
+        return torch.log(1 + raised)
+
+    @staticmethod
+    def backward(ctx, g):
+        (raised,) = ctx.saved_tensors
         return g * raised / (1 + raised)
 
 
@@ -219,6 +264,7 @@ def LogSumExpFn(ask):  # noqa: N802
             x, g = numbers_off_zero(ask.rng, n), numbers_off_zero(ask.rng)
             _demand_number(ask.using(result_of, x), _logsumexp(x))
             demand_gradient(ask, x, g, softmax(x) * g)
+        demand_own_backward(ask, x)
         demand_gradcheck(ask, x)
     with ask.part("finite and right where the numbers are far apart, or all far below 0", 2):
         for x in (APART, APART_32, BELOW):

@@ -10,6 +10,7 @@ from course_lib.keys.custom import (
     advise_on_saving,
     demand_gradcheck,
     demand_gradient,
+    demand_own_backward,
     demand_second,
     lesson,
     result_of,
@@ -35,6 +36,7 @@ def CubeFn(ask):  # noqa: N802
     with ask.part("x³ forward, and the right gradient for any g", 2):
         ask.using(result_of, x).equals(x**3, "the cube")
         demand_gradient(ask, x, g, 3 * x**2 * g)
+        demand_own_backward(ask, x)
         demand_gradcheck(ask, x)
     with ask.part("the second derivative, by x and by g", 4):
         demand_second(ask, x, g, w, 6 * x * g * w, 3 * x**2 * w)
@@ -239,6 +241,28 @@ def inner_factor_of_x_lost(a):
     """The inner factor is missing below the line: by x, the inside a·x changes at the rate a."""
     x = fixed_point(a)
     return -x * math.sin(a * x) / (1 + math.sin(a * x))
+
+
+@implicit_slope.mistake("swapped")
+def partials_swapped(a):
+    """The two paths have changed places: by a the inside a·x changes at the rate x, by x at the rate a. The path by a stands
+    above."""
+    x = fixed_point(a)
+    return -a * math.sin(a * x) / (1 + x * math.sin(a * x))
+
+
+@implicit_slope.mistake("a-for-x")
+def inner_factor_a_above(a):
+    """Above the line the inner factor is x: by a, the inside a·x changes at the rate x."""
+    x = fixed_point(a)
+    return -a * math.sin(a * x) / (1 + a * math.sin(a * x))
+
+
+@implicit_slope.mistake("x-for-a")
+def inner_factor_x_below(a):
+    """Below the line the inner factor is a: by x, the inside a·x changes at the rate a."""
+    x = fixed_point(a)
+    return -x * math.sin(a * x) / (1 + x * math.sin(a * x))
 
 
 @implicit_slope.mistake("A8")

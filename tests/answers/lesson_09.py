@@ -208,6 +208,13 @@ class ListOfSaved(SavedInput):
         return 2 * x * g
 
 
+@bank.slip("SquareFn", "a forward and a backward of your own")
+class NoFunctionAtAll:
+    @staticmethod
+    def apply(x):
+        return x**2
+
+
 bank.value("SquareFn", SavedInput)
 
 # --- 9.2 -------------------------------------------------------------------------------------------------------------
@@ -349,6 +356,19 @@ class MinusSign(SumToSize):
         return a, -b
 
 
+@bank.slip("MulFn", "length 1", named="D9-ones")
+class LeadingAxesOnly(SumToSize):
+    @staticmethod
+    def backward(ctx, g):
+        def leading(share, shape):
+            while share.dim() > len(shape):
+                share = share.sum(0)
+            return share
+
+        a, b = ctx.saved_tensors
+        return leading(g * b, a.shape), leading(g * a, b.shape)
+
+
 bank.value("MulFn", SumToSize)
 
 # --- 9.3a ------------------------------------------------------------------------------------------------------------
@@ -470,6 +490,25 @@ class SlopeFromForward(MaximumAndLog1p):
     @staticmethod
     def backward(ctx, g):
         return ctx.slope * g
+
+
+@bank.slip("SoftplusFn", "Two things", named="E6-saved")
+class SigmoidAtHand(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.s = 1 / (1 + torch.exp(-x))
+        return torch.log(1 + torch.exp(x))
+
+    @staticmethod
+    def backward(ctx, g):
+        return ctx.s * g
+
+
+@bank.slip("SoftplusFn", "a forward and a backward of your own")
+class AutogradDoesIt(Function):
+    @staticmethod
+    def apply(x):
+        return torch.logaddexp(x, torch.zeros_like(x))
 
 
 @bank.slip("SoftplusFn", "is smaller")
@@ -674,6 +713,13 @@ class ToLong(PassOn):
     @staticmethod
     def forward(ctx, x):
         return torch.round(x).to(torch.int32)
+
+
+@bank.slip("RoundSTE", "backward returns tensors")
+class ReturnsOne(PassOn):
+    @staticmethod
+    def backward(ctx, g):
+        return 1.0
 
 
 @bank.slip("RoundSTE", "−1 every time")
@@ -1189,6 +1235,14 @@ def a_few_rounds(a):
     for _ in range(6):
         x = torch.cos(at * x)
     return torch.autograd.grad(x, at)[0].item()
+
+
+@bank.slip("implicit_slope", "changed places", named="swapped")
+def residual_the_other_way_round(a):
+    x = torch.tensor(settled(a), dtype=torch.float64, requires_grad=True)
+    at = torch.tensor(a, dtype=torch.float64, requires_grad=True)
+    by_x, by_a = torch.autograd.grad(torch.cos(at * x), (at, x))
+    return (by_a / (1 - by_x)).item()
 
 
 @bank.slip("implicit_slope", "dx/da")
