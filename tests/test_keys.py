@@ -7,6 +7,7 @@ import itertools
 import math
 import os
 import re
+import warnings
 
 import pytest
 import sympy
@@ -17,7 +18,7 @@ from course_lib.feedback import plain
 from course_lib.judge import LocalSource, Status, judge
 from course_lib.keys import lesson_05, lesson_06r
 from course_lib.questions import Question
-from tests.answers import all_banks
+from tests.answers import all_banks, lesson_09
 from tests.answers.lesson_01 import (
     by_backward,
     by_backward_in_float32,
@@ -123,6 +124,27 @@ def test_habits_that_are_no_mistakes_earn_advice():
     assert "default dtype" in judge(EXERCISES["slope_at"], LocalSource(with_default_dtype_changed)).advice[0]
     assert "xs" in judge(EXERCISES["curve_and_slope"], LocalSource(input_itself_tracked)).advice[0]
     assert judge(EXERCISES["slope_at"], LocalSource(by_backward)).advice == ()
+
+
+@pytest.mark.parametrize("name, answer, words", [
+    ("SquareFn", lesson_09.AttributeOfCtx, "attribute of ctx"), ("MulFn", lesson_09.OnceIsEnough, "attribute of ctx"),
+    ("CubeFn", lesson_09.InputKeptOnCtx, "attribute of ctx"), ("GradClip", lesson_09.ClampedInPlace, "in place"),
+])  # fmt: skip
+def test_habits_of_a_function_that_go_wrong_elsewhere_earn_advice(name, answer, words):
+    verdict = judge(EXERCISES[name], LocalSource(answer))
+    assert verdict.passed and words in verdict.advice[0]
+    assert judge(EXERCISES[name], LocalSource(first_right_answer(name))).advice == ()
+
+
+def test_a_warning_on_the_way_through_a_function_is_told_and_costs_nothing():
+    class Warns(lesson_09.SavedInput):
+        @staticmethod
+        def backward(ctx, g):
+            warnings.warn("an old way of writing. Use another", stacklevel=1)
+            return lesson_09.SavedInput.backward(ctx, g)
+
+    verdict = judge(EXERCISES["SquareFn"], LocalSource(Warns))
+    assert verdict.passed and verdict.advice == ("PyTorch warned: an old way of writing.",)
 
 
 @pytest.mark.parametrize("key, name", [(lesson_05, "hvp_at"), (lesson_06r, "curvature_along")])

@@ -316,6 +316,20 @@ def gradient_scaled(function, x, scale, g):
     return torch.autograd.grad(y, x, g, allow_unused=True)[0] if isinstance(y, torch.Tensor) else None
 
 
+@reports(bool)
+def leaves_what_arrives(function, x, number, g):
+    """whether backward leaves g as it was"""
+    before = g.clone()
+    torch.autograd.grad(function.apply(x.requires_grad_(), number), x, g, allow_unused=True)
+    return torch.equal(g, before)
+
+
+def advise_on_what_arrives(ask, x, number, g):
+    """Tell of a backward that writes into what it is given; the mark is right all the same."""
+    if not ask.problems and ask.using(leaves_what_arrives, x, number, g).value is False:
+        ask.advise("Your backward changes what arrives in place. Others may still need it: return a new tensor.")
+
+
 @lesson.exercise(
     number="9.5a", title="A gate for gradients",
     signature="(torch.autograd.Function): apply(x: Tensor[n], limit: float) -> Tensor[n]",
@@ -340,6 +354,7 @@ def GradClip(ask):  # noqa: N802
         x, g = numbers_off_zero(ask.rng, 4), numbers_off_zero(ask.rng, 4)
         ask.using(gradient_under, x, 2.5, g).equals(g, "the gradient of x")
         ask.using(gradient_under, x, 0.1, g).equals(0.1 * np.sign(g), "the gradient of x")
+        advise_on_what_arrives(ask, x, 0.1, g)
 
 
 class _Limited(torch.autograd.Function):
@@ -480,6 +495,7 @@ def GradReverse(ask):  # noqa: N802
             ask.using(result_scaled, x, scale).equals(x, "the input")
             ask.using(gradient_scaled, x, scale, g).equals(-scale * g, "the gradient of x")
         demand_own_backward(ask, x, scale)
+        advise_on_what_arrives(ask, x, scale, g)
 
 
 class _Scaled(torch.autograd.Function):

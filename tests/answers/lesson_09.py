@@ -909,6 +909,13 @@ class InPlaceOnACopy(Function):
         return g, None
 
 
+@bank.honest("GradClip")
+class ClampedInPlace(ClampIt):
+    @staticmethod
+    def backward(ctx, g):
+        return g.clamp_(-ctx.limit, ctx.limit), None
+
+
 @bank.slip("GradClip", "direction may change", named="F11")
 class WholeGradient(ClampIt):
     @staticmethod
