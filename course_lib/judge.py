@@ -8,6 +8,7 @@ never stops it: every question is asked, then the most fundamental problem is th
 import contextlib
 import inspect
 import random
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from course_lib.verdicts import CLOSE, SHARP, Check, Layer, Problem, Status, Tol
 # What keys and callers need comes from here, wherever it lives.
 __all__ = [
     "CLOSE", "SHARP", "Answer", "Ask", "Check", "Layer", "LocalSource", "NoReply", "Problem", "Status", "Tolerance", "Verdict",
-    "judge", "reports", "show",
+    "judge", "reports", "show", "unpacked",
 ]  # fmt: skip
 
 SEVEN_DIGITS = (
@@ -197,10 +198,11 @@ class Answer:
         """The answer, or these entries of it, are no part of a graph."""
         self._demand_reply()
         if not self.broken:
-            if indices and not (isinstance(self.value, list | tuple) and len(self.value) > max(indices)):
+            several = unpacked(self.value)
+            if indices and not (isinstance(several, list | tuple) and len(several) > max(indices)):
                 self._fail(Layer.TYPE, f"at least {max(indices) + 1} things, as a tuple or a list")
                 return self
-            parts = [self.value[i] for i in indices] if indices else [self.value]
+            parts = [several[i] for i in indices] if indices else [self.value]
             if any(isinstance(part, Array) and part.requires_grad for part in parts):
                 self._fail(Layer.CONNECTED, "detached tensors, ready to plot: no grad_fn, requires_grad False")
         return self
@@ -298,6 +300,7 @@ class Answer:
     def _compare(self, value, want, meaning, tolerance, said="you returned", of=""):
         """said: how the numbers came about; of: which one of several numbers this is."""
         if isinstance(want, tuple | list):
+            value = unpacked(value)
             if not isinstance(value, tuple | list) or len(value) != len(want):
                 counted = f"{_things(len(value))}{of}" if of and isinstance(value, tuple | list) else None
                 self._fail(Layer.TYPE, f"{_things(len(want))}{of}, as a tuple or a list", counted)
@@ -358,6 +361,13 @@ def _property(meaning, got, want, tolerance):
     if got * want <= 0:
         return f"{meaning} is {'positive' if want > 0 else 'negative'} there"
     return f"{meaning} is {'larger' if want > got else 'smaller'} there"
+
+
+def unpacked(value):
+    """A tensor or an array as the list of its entries, as `a, b = answer` takes it apart; anything else as it is."""
+    if not isinstance(value, Array) or not value.numbers.ndim:
+        return value
+    return [replace(value, numbers=np.asarray(entry)) for entry in value.numbers]
 
 
 def _things(count):

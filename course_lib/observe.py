@@ -223,15 +223,18 @@ class Printed(io.StringIO):
 
 def describe(value, depth=0):
     """A returned object as plain data: numbers, text, None, lists, tuples and dicts stay; tensors become Array."""
-    if value is None or type(value) in (bool, int, float, str):
-        return value[:TEXT_LIMIT] if isinstance(value, str) else value
+    if value is None or type(value) in (bool, int, float):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)[:TEXT_LIMIT]  # the plain text of a NumPy string or of a text enumeration, too
     if isinstance(value, torch.Tensor):
         return _describe_tensor(value)
     if isinstance(value, np.generic | np.ndarray) and value.dtype.kind in "biuf":
         kind = "ndarray" if isinstance(value, np.ndarray) else "scalar"
         return Array(kind=kind, dtype=value.dtype.name, numbers=np.array(value))
-    if depth < DEPTH_LIMIT and type(value) in (list, tuple):
-        return type(value)(describe(item, depth + 1) for item in value)
+    if depth < DEPTH_LIMIT and isinstance(value, list | tuple):
+        kind = list if isinstance(value, list) else tuple  # a named tuple is a tuple
+        return kind(describe(item, depth + 1) for item in value)
     if depth < DEPTH_LIMIT and isinstance(value, dict):
         return {str(key)[:TEXT_LIMIT]: describe(item, depth + 1) for key, item in value.items()}
     return Other(type=type(value).__name__, text=_short(value))

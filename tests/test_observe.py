@@ -3,6 +3,8 @@
 import functools
 import sys
 import warnings
+from collections import namedtuple
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,10 @@ from course_lib.observe import (
 from course_lib.recipes import coded
 
 VALUES = np.array([0.7, -1.3])
+
+
+class ListOfTheirs(list):
+    pass
 
 
 def student(source, name="answer"):
@@ -210,6 +216,22 @@ def test_an_error_without_a_traceback_can_be_explained():
 def test_plain_values_stay_as_they_are(value):
     described = describe(value)
     assert described == value and type(described) is type(value)
+
+
+class Word(StrEnum):
+    LEAF = "leaf"
+
+
+@pytest.mark.parametrize(
+    "value, plain",
+    [
+        (namedtuple("Pair", "u v")(0.7, "a"), (0.7, "a")), (torch.Size([2, 3]), (2, 3)),
+        (ListOfTheirs([1, None]), [1, None]), (np.str_("leaf"), "leaf"), (Word.LEAF, "leaf"), ([np.str_("a")], ["a"]),
+    ],
+)  # fmt: skip
+def test_a_kind_of_tuple_list_or_text_is_one(value, plain):
+    described = describe(value)
+    assert described == plain and type(described) is type(plain)
 
 
 @pytest.mark.parametrize(

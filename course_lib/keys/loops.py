@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from course_lib.exercise import Lesson
-from course_lib.judge import Answer, Layer, Tolerance, reports
+from course_lib.judge import Answer, Layer, Tolerance, reports, unpacked
 from course_lib.keys import quiz_07
 from course_lib.keys.lines import labels_of, run_lines
 from course_lib.values import number_of
@@ -342,7 +342,7 @@ def fit_line(ask):
         x, y = planted_line(ask.rng)
         for lr, epochs in ((0.1, 20), (0.05, 3)):
             answer = ask(x, y, lr, epochs).equals(descend_line(x, y, lr, epochs), ("w", "b", "the loss"))
-            kept = answer.value[2] if isinstance(answer.value, tuple | list) and len(answer.value) == 3 else ()
+            kept = unpacked(answer.value[2]) if isinstance(answer.value, tuple | list) and len(answer.value) == 3 else ()
             if any(getattr(loss, "requires_grad", False) for loss in (kept if isinstance(kept, list | tuple) else ())):
                 ask.advise("Your losses are tensors that keep their whole graphs alive: store loss.item().")
 

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.judge import Answer, Layer, reports
+from course_lib.judge import Answer, Layer, reports, unpacked
 from course_lib.keys.lines import labels_of
 from course_lib.keys.loops import lesson
 from course_lib.values import entries_of, number_of
@@ -77,7 +77,7 @@ def _result(answer):
     value = answer.value["result"] if isinstance(answer.value, dict) else None
     if not isinstance(value, dict) or not set(KEYS) <= value.keys():
         return None
-    many = [value[key] for key in ("losses", "layer_grad_norms")]
+    many = [unpacked(value[key]) for key in ("losses", "layer_grad_norms")]
     if not all(isinstance(one, list | tuple) and one and all(number_of(x) is not None for x in one) for one in many):
         return None
     single = [number_of(value[key]) for key in ("initial_loss", "test_accuracy")]
@@ -323,7 +323,7 @@ def _seen(answer, what):
 
 
 def _kept(answer):
-    value = _seen(answer, "losses")
+    value = unpacked(_seen(answer, "losses"))
     return value if isinstance(value, list | tuple) else ()
 
 

@@ -179,6 +179,19 @@ def only_along_u(f, u, v):
     return two_leaves(f, u, v)[0]
 
 
+@bank.honest("partials_at")
+def one_gradient_of_both(f, u, v):
+    both = torch.tensor([u, v], dtype=torch.float64, requires_grad=True)
+    return torch.autograd.grad(f(*both), both)[0]
+
+
+@bank.honest("partials_at")
+def one_array_of_both(f, u, v):
+    both = torch.tensor([u, v], requires_grad=True)
+    f(both[0], both[1]).backward()
+    return both.grad.numpy()
+
+
 @bank.slip("partials_at", "positive")
 def signs_turned(f, u, v):
     du, dv = two_leaves(f, u, v)

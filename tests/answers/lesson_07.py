@@ -144,6 +144,26 @@ def by_formula(x, y, lr, epochs):
     return w, b, losses
 
 
+@bank.honest("fit_line")
+def losses_in_an_array(x, y, lr, epochs):
+    x, y, w, b, losses = x.numpy(), y.numpy(), 0.0, 0.0, np.empty(epochs)
+    for k in range(epochs):
+        errors = w * x + b - y
+        losses[k] = (errors**2).mean()
+        w, b = w - lr * 2 * (errors * x).mean(), b - lr * 2 * errors.mean()
+    return w, b, losses
+
+
+@bank.honest("fit_line")
+def losses_stacked(x, y, lr, epochs):
+    columns, both, losses = torch.cat([x, torch.ones_like(x)], 1), torch.zeros(2, 1, dtype=x.dtype), []
+    for _ in range(epochs):
+        errors = columns @ both - y
+        losses.append(errors.square().mean())
+        both = both - lr * 2 / len(x) * columns.T @ errors
+    return *both[:, 0], torch.stack(losses)
+
+
 @bank.slip("fit_line", "three things")
 def without_losses(x, y, lr, epochs):
     return two_leaves(x, y, lr, epochs)[:2]
