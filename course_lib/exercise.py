@@ -99,14 +99,21 @@ class Exercise:
 
         return add
 
-    def wrong_value(self, id, value, sentence):
-        """A wrong value, for exercises whose answer is a value; a word counts in small and in capital letters."""
+    def wrong_value(self, id, value, sentence, *, read=None):
+        """A wrong value, for exercises whose answer is a value; a word counts in small and in capital letters.
+
+        read: what counts of a value, where it may be written in several ways.
+        """
 
         def is_that_word(transcript):
             said = transcript[0][2].value
+            said = said[0] if isinstance(said, list | tuple) and len(said) == 1 else said
             return isinstance(said, str) and said.strip().lower() == value.lower()
 
-        recognise = is_that_word if isinstance(value, str) else None
+        def reads_the_same(transcript):
+            return read(transcript[0][2].value) == read(value)
+
+        recognise = reads_the_same if read else is_that_word if isinstance(value, str) else None
         self.mistakes.append(
             Mistake(id=id, name=f"value {value!r}", sentence=sentence, make=lambda: value, recognise=recognise)
         )

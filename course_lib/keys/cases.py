@@ -12,6 +12,7 @@ import numpy as np
 from course_lib.exercise import Lesson
 from course_lib.judge import Layer, reports
 from course_lib.keys import quiz_08
+from course_lib.keys.lines import labels_of, only_word
 from course_lib.recipes import coded
 
 lesson = Lesson("08", "Gradient debugging", quiz_08)
@@ -61,7 +62,8 @@ def fault(number, name, title, right, wrong, hints, minutes=2):
     def key(ask):
         with ask.part("the idea behind the fault", 1):
             answer = ask()
-            said = answer.value.strip().upper() if isinstance(answer.value, str) else answer.value
+            several = labels_of(answer.value)
+            said = right[0] if several and set(several) <= set(right) else only_word(answer.value)
             known = isinstance(said, str) and said in CATALOGUE
             answer.holds(known, f"one id of the table as text, such as \"{next(iter(CATALOGUE))}\"", layer=Layer.TYPE)
             if known:

@@ -1,6 +1,7 @@
 """Lesson 03, the chain rule and the graph: the key of its exercises and how people go wrong."""
 
 import math
+import re
 
 import numpy as np
 import sympy
@@ -11,6 +12,7 @@ from course_lib.exercise import Lesson
 from course_lib.formula import Formula, smooth, x
 from course_lib.judge import Layer, Tolerance
 from course_lib.keys import graphs, quiz_03
+from course_lib.keys.lines import words_of
 from course_lib.observe import Leaf
 
 lesson = Lesson("03", "Chain rule", quiz_03)
@@ -538,8 +540,8 @@ def tensor_kinds(ask):
     """For the eight tensors a to h: "leaf", "non-leaf" or "no graph"."""
     with ask.part("eight kinds", 3):
         answer = ask()
-        value = list(answer.value) if isinstance(answer.value, list | tuple) else []
-        shaped = len(value) == 8 and all(one in KINDS for one in value)
+        value = _kinds_said(answer.value)
+        shaped = len(value) == 8 and None not in value
         answer.holds(shaped, 'a list of eight words, each "leaf", "non-leaf" or "no graph"', layer=Layer.TYPE)
         if shaped:
             wrong = [name for name, said, is_ in zip("abcdefgh", value, kinds_of_tensors(), strict=True) if said != is_]
@@ -547,36 +549,37 @@ def tensor_kinds(ask):
                          f"{len(wrong)} of your 8 {'is' if len(wrong) == 1 else 'are'} wrong", layer=Layer.VALUE)
 
 
+def _kinds_said(value):
+    """The kinds in a list or tuple, in capital or small letters, with a hyphen, a space, a low line or nothing between."""
+    squeezed = {re.sub(r"[\s_-]", "", kind): kind for kind in KINDS}
+    return [squeezed.get(re.sub(r"[\s_-]", "", word)) for word in words_of(value)]
+
+
 def _kinds_but(**others):
     return [others.get(name, kind) for name, kind in zip("abcdefgh", kinds_of_tensors(), strict=True)]
 
 
-tensor_kinds.wrong_value(
-    "B10", _kinds_but(e="leaf"),
+def _wrong_kinds(id, sentence, **others):
+    tensor_kinds.wrong_value(id, _kinds_but(**others), sentence, read=_kinds_said)
+
+
+_wrong_kinds(
+    "B10",
     "One tensor was made tracked and then converted to another dtype. The conversion is a computation: what comes out is a "
     "result, and its .grad stays None.",
+    e="leaf",
 )
-tensor_kinds.wrong_value(
-    "B15", _kinds_but(f="no graph"), "clone() copies the numbers and stays connected: it is a recorded computation.",
-)
-tensor_kinds.wrong_value(
-    "B8", _kinds_but(b="leaf"), "A product of a tracked tensor is a result, not a leaf: only what you make yourself is one.",
-)
-tensor_kinds.wrong_value(
-    "B18", _kinds_but(d="non-leaf"), "detach() leaves the graph: the tensor it returns is not tracked at all.",
-)
-tensor_kinds.wrong_value(
-    "no-grad", _kinds_but(h="non-leaf"), "Under no_grad nothing is recorded, so the result has no graph.",
-)
+_wrong_kinds("B15", "clone() copies the numbers and stays connected: it is a recorded computation.", f="no graph")
+_wrong_kinds("B8", "A product of a tracked tensor is a result, not a leaf: only what you make yourself is one.", b="leaf")
+_wrong_kinds("B18", "detach() leaves the graph: the tensor it returns is not tracked at all.", d="non-leaf")
+_wrong_kinds("no-grad", "Under no_grad nothing is recorded, so the result has no graph.", h="non-leaf")
 _UNTRACKED = "PyTorch's is_leaf is True for untracked tensors, too. Here a leaf is tracked: look at requires_grad first"
-tensor_kinds.wrong_value("untracked-leaf", _kinds_but(c="leaf"), f"{_UNTRACKED}; one of yours has none.")
-tensor_kinds.wrong_value("untracked-leaf", _kinds_but(d="leaf"), f"{_UNTRACKED}, of what detach() returns.")
-tensor_kinds.wrong_value("untracked-leaf", _kinds_but(h="leaf"), f"{_UNTRACKED}, of what was computed under no_grad.")
-tensor_kinds.wrong_value("untracked-leaf", _kinds_but(c="leaf", d="leaf"), f"{_UNTRACKED}; two of yours have none.")
-tensor_kinds.wrong_value("untracked-leaf", _kinds_but(c="leaf", d="leaf", h="leaf"), f"{_UNTRACKED}; three of yours have none.")
-tensor_kinds.wrong_value(
-    "parameter", _kinds_but(g="no graph"), "A Parameter is tracked from the start: it is a leaf.",
-)
+_wrong_kinds("untracked-leaf", f"{_UNTRACKED}; one of yours has none.", c="leaf")
+_wrong_kinds("untracked-leaf", f"{_UNTRACKED}, of what detach() returns.", d="leaf")
+_wrong_kinds("untracked-leaf", f"{_UNTRACKED}, of what was computed under no_grad.", h="leaf")
+_wrong_kinds("untracked-leaf", f"{_UNTRACKED}; two of yours have none.", c="leaf", d="leaf")
+_wrong_kinds("untracked-leaf", f"{_UNTRACKED}; three of yours have none.", c="leaf", d="leaf", h="leaf")
+_wrong_kinds("parameter", "A Parameter is tracked from the start: it is a leaf.", g="no graph")
 
 
 # --- 3.6 -------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from course_lib.exercise import Lesson
 from course_lib.formula import smooth
 from course_lib.judge import Layer, Tolerance
 from course_lib.keys import quiz_03r
+from course_lib.keys.lines import words_of
 from course_lib.values import number_of
 from course_lib.vectors import fields, point
 
@@ -42,7 +43,7 @@ def review_a_methods(ask):
     """Six words, for the situations A to F."""
     with ask.part("six situations", 3):
         answer = ask()
-        value = [str(one).strip().lower() for one in answer.value] if isinstance(answer.value, list | tuple) else []
+        value = words_of(answer.value)
         shaped = len(value) == 6 and all(one in METHODS for one in value)
         answer.holds(shaped, f"a list of six words out of: {', '.join(METHODS)}", layer=Layer.TYPE)
         if shaped:
@@ -57,19 +58,23 @@ def _answers_but(**others):
 review_a_methods.wrong_value(
     "C5", _answers_but(C="backward"),
     "For a derivative that is differentiated again, backward adds everything up in .grad. autograd.grad returns it alone.",
+    read=words_of,
 )
 review_a_methods.wrong_value(
     "A4", _answers_but(A="backward"),
     "In the first situation f is a program that leaves torch. There is no graph to walk back; only its values can be used.",
+    read=words_of,
 )
 review_a_methods.wrong_value(
     "switches-swapped", _answers_but(D="no_grad", E="detach"),
     "detach holds one tensor inside a computation; no_grad stops the recording while you change a weight. They are swapped.",
+    read=words_of,
 )
 review_a_methods.wrong_value(
     "grad-swapped", _answers_but(B="autograd.grad", C="backward"),
     "Filling the .grad of all parameters is what backward is for; the derivative itself is what autograd.grad returns. They "
     "are swapped.",
+    read=words_of,
 )
 
 

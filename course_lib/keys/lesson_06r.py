@@ -6,6 +6,7 @@ import torch
 from course_lib.exercise import Lesson
 from course_lib.judge import Layer
 from course_lib.keys import quiz_06r
+from course_lib.keys.lines import words_of
 from course_lib.recipes import coded
 from course_lib.vectors import fields, point
 
@@ -50,8 +51,7 @@ def review_b_methods(ask):
 def _words(value):
     """The six words, whether they came as a list or as a dict by letters, with or without module and brackets."""
     value = [value[letter] for letter in RIGHT if letter in value] if isinstance(value, dict) else value
-    plain = [str(one).strip().lower().removesuffix("()") for one in value] if isinstance(value, list | tuple) else []
-    return [one.removeprefix("torch.func.").removeprefix("torch.") for one in plain]
+    return words_of(value)
 
 
 def _not_a_list_of_words(words):

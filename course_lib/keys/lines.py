@@ -1,4 +1,4 @@
-"""Read labels, and run our own lines in the order a student chose: for exercises that ask to sort lines."""
+"""Read labels and words, and run our own lines in the order a student chose: for exercises that ask to sort lines."""
 
 import torch
 
@@ -6,6 +6,18 @@ import torch
 def labels_of(value):
     """The labels in a list or tuple as a student may write them, in capitals; none where the answer is something else."""
     return [str(label).strip().upper() for label in value] if isinstance(value, list | tuple) else []
+
+
+def only_word(value):
+    """A text, or the only text in a list or tuple, in capitals; anything else as it is."""
+    only = value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+    return only.strip().upper() if isinstance(only, str) else value
+
+
+def words_of(value):
+    """The words in a list or tuple as a student may write them, in small letters, without module, dot and brackets."""
+    plain = [str(word).strip().lower() for word in value] if isinstance(value, list | tuple) else []
+    return [word.removesuffix("()").removeprefix("torch.").removeprefix("func.").removeprefix(".") for word in plain]
 
 
 def run_lines(lines, labels, *, before=None, rounds=1):

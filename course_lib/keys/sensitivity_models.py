@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.judge import Layer, show
+from course_lib.keys.lines import only_word
 from course_lib.keys.networks import classifier, model_of
 from course_lib.keys.sensitivity import lesson, log_softmax, softmax
 from course_lib.observe import Array, Leaf
@@ -185,9 +186,9 @@ def why_prob_grad_vanishes(ask):
     """One of five reasons."""
     with ask.part("the reason", 1):
         answer = ask()
-        said = str(answer.value).strip().upper()
-        answer.holds(said in WHY, f"one of the letters {', '.join(WHY)}, as text", layer=Layer.TYPE)
-        if said in WHY:
+        said = only_word(answer.value)
+        answer.holds(isinstance(said, str) and said in WHY, f"one of the letters {', '.join(WHY)}, as text", layer=Layer.TYPE)
+        if isinstance(said, str) and said in WHY:
             answer.holds(said == "C", "the reason why ∂p/∂x vanishes for a confident prediction", f"you chose {said}",
                          layer=Layer.VALUE)  # fmt: skip
 

@@ -544,6 +544,9 @@ def output_seeded_with_two(graph, x):
 
 KINDS = ["leaf", "non-leaf", "no graph", "no graph", "non-leaf", "non-leaf", "leaf", "no graph"]
 bank.value("tensor_kinds", KINDS)
+bank.value("tensor_kinds", [kind.title() for kind in KINDS])
+bank.value("tensor_kinds", [kind.upper().replace("-", " ") for kind in KINDS])
+bank.value("tensor_kinds", [f" {kind.replace('-', '_').replace(' ', '_')}" for kind in KINDS])
 bank.value("tensor_kinds", tuple(KINDS))
 
 

@@ -10,6 +10,7 @@ from tests.answers import Bank, after, runs
 bank = Bank("03r")
 
 bank.value("review_a_methods", ["difference", "backward", "autograd.grad", "detach", "no_grad", "formula"])
+bank.value("review_a_methods", ["difference", "backward()", "torch.autograd.grad", ".detach()", "torch.no_grad()", "formula"])
 bank.value("review_a_methods", ("Difference", "BACKWARD", "autograd.grad ", "detach", "no_grad", "formula"))
 
 

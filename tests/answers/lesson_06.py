@@ -388,6 +388,7 @@ def on_x_itself(model, x, cls):
 
 bank.value("why_prob_grad_vanishes", "C")
 bank.value("why_prob_grad_vanishes", " c")
+bank.value("why_prob_grad_vanishes", ["C"])
 
 
 @bank.honest("fgsm")
