@@ -161,7 +161,13 @@ def with_an_idle_one(sgd_step, start, targets, lr):
     params = [tensor.clone().requires_grad_() for tensor in start]
     sum(((w - t) ** 2).sum() for w, t in zip(params[1:], targets[1:], strict=True)).backward()
     made, make = [], torch.optim.Optimizer.__init__
-    torch.optim.Optimizer.__init__ = lambda self, *args, **kwargs: made.append(1) or make(self, *args, **kwargs)
+
+    def noted_make(self, *args, **kwargs):
+        own = [kind for kind in type(self).__mro__ if kind is not torch.optim.Optimizer]
+        made.extend(kind for kind in own if kind.__module__.startswith("torch.optim"))
+        make(self, *args, **kwargs)
+
+    torch.optim.Optimizer.__init__ = noted_make
     try:
         sgd_step(list(params), lr)
     finally:

@@ -371,13 +371,14 @@ def _walked(ask, drive, reference, settings):
 
 
 def _behaves(ask, reference, settings):
-    """zero_grad, leaves, and a parameter that never gets a gradient: if the rest is right, for a None would hide it."""
+    """zero_grad, leaves, and a parameter that seldom has a gradient: if the rest is right, for a None would hide it."""
     drive = optimisers.twenty_steps if ask.problems else optimisers.with_an_idle_parameter
     answer = _walked(ask, drive, reference, settings)
     if answer.value and "cleared" in answer.value:
         said = answer.value
         answer.holds(said["cleared"], ".grad is None or 0 after zero_grad()", "zero_grad() leaves numbers in a .grad")
         answer.holds(said["leaves"], "the same tensors, still tracked leaves", "a parameter is no tracked leaf any more")
+        answer.holds(said["rests"], "parameters that stay where they are while .grad is None", "one moves whose .grad is None")
         answer.holds(said["optimisers"] == 0, "your own step, not one of torch.optim", "an optimiser of torch.optim was used",
                      layer=Layer.METHOD)  # fmt: skip
 

@@ -73,21 +73,29 @@ def twenty_steps(optimiser_class, w, b, target_w, target_b, settings):
     return {"w": torch.stack(path[0]), "b": torch.stack(path[1])}
 
 
-@reports(w=object, b=object, optimisers=int, leaves=bool, cleared=bool)
+@reports(w=object, b=object, optimisers=int, leaves=bool, cleared=bool, rests=bool)
 def with_an_idle_parameter(optimiser_class, w, b, target_w, target_b, settings):
-    """Twenty rounds with a third tensor that takes no part in the loss"""
+    """Twenty rounds with a third tensor that takes part in the third round only"""
     w, b, idle = w.clone().requires_grad_(), b.clone().requires_grad_(), torch.ones(2, requires_grad=True)
-    made, make = [], torch.optim.Optimizer.__init__
-    torch.optim.Optimizer.__init__ = lambda self, *args, **kwargs: made.append(1) or make(self, *args, **kwargs)
+    made, make, places_of_idle = [], torch.optim.Optimizer.__init__, []
+
+    def noted_make(self, *args, **kwargs):
+        own = [kind for kind in type(self).__mro__ if kind is not torch.optim.Optimizer]
+        made.extend(kind for kind in own if kind.__module__.startswith("torch.optim"))  # its step is not the student's
+        make(self, *args, **kwargs)
+
+    torch.optim.Optimizer.__init__ = noted_make
     try:
         optimiser, path = optimiser_class([w, idle, b], **settings), [[], []]
-        for _ in range(20):
+        for k in range(20):
             optimiser.zero_grad()
             loss = ((w - target_w) ** 2).sum() / 2 + ((b - target_b) ** 2).sum() / 2 + 0.3 * w.sum() * b.sum()
             loss.backward()
+            idle.grad = torch.ones(2) if k == 2 else None
             optimiser.step()
             for places, parameter in zip(path, (w, b), strict=True):
                 places.append(parameter.detach().clone())
+            places_of_idle.append(idle.detach().clone())
         optimiser.zero_grad()
     finally:
         torch.optim.Optimizer.__init__ = make
@@ -96,6 +104,7 @@ def with_an_idle_parameter(optimiser_class, w, b, target_w, target_b, settings):
         "w": torch.stack(path[0]), "b": torch.stack(path[1]), "optimisers": len(made),
         "leaves": all(one.is_leaf and one.requires_grad for one in three),
         "cleared": all(one.grad is None or not one.grad.any() for one in three),
+        "rests": all(torch.equal(one, places_of_idle[2 if k > 2 else 0]) for k, one in enumerate(places_of_idle) if k != 2),
     }
 
 

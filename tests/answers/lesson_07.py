@@ -527,6 +527,32 @@ class ReadyMade:
         self.inner.zero_grad()
 
 
+class OwnStepInTheirFrame(torch.optim.Optimizer):
+    """Written as PyTorch's own optimisers are: the frame is the base class, the step is one's own."""
+
+    def __init__(self, params, lr, momentum):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    velocity = self.state[p].setdefault("velocity", torch.zeros_like(p))
+                    p.sub_(velocity.mul_(group["momentum"]).add_(p.grad), alpha=group["lr"])
+
+
+bank.value("HandMomentum", OwnStepInTheirFrame)
+
+
+@bank.slip("HandMomentum", "while .grad is None")
+class MovesWithoutAGradient(Velocities):
+    def step(self):
+        for k, p in enumerate(self.params):
+            self.velocities[k] = self.momentum * self.velocities[k] + (0.0 if p.grad is None else p.grad)
+            p.data.sub_(self.lr * self.velocities[k])
+
+
 bank.slip("HandMomentum", "torch.optim")(ReadyMade)
 
 
