@@ -847,6 +847,38 @@ def plain_tensors_and_minibatches(seed):
     return {"initial_loss": losses[0], "losses": losses, "test_accuracy": accuracy, "layer_grad_norms": norms}
 
 
+def digits_with_a_slow_start(seed, rate, clear=True):
+    """cross_entropy gets the logits; the last loss is high for another reason."""
+    X, y, X_test, y_test = digits_as_tensors()
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+    optimiser, losses, norms = torch.optim.Adam(model.parameters(), lr=rate), [], []
+    for _ in range(200):
+        if clear:
+            optimiser.zero_grad()
+        loss = F.cross_entropy(model(X), y)
+        loss.backward()
+        norms = norms or [model[k].weight.grad.norm().item() for k in (0, 2)]
+        optimiser.step()
+        losses.append(loss.item())
+    model.eval()
+    with torch.no_grad():
+        right = (model(X_test).argmax(1) == y_test).float().mean().item()
+    return {"initial_loss": losses[0], "losses": losses, "test_accuracy": right, "layer_grad_norms": norms}
+
+
+@bank.slip("train_digits", "below the bound")
+@cache
+def gradients_pile_up(seed):
+    return digits_with_a_slow_start(seed, rate=0.01, clear=False)
+
+
+@bank.slip("train_digits", "below the bound")
+@cache
+def steps_too_small(seed):
+    return digits_with_a_slow_start(seed, rate=0.0003)
+
+
 @bank.slip("train_digits", "the same losses")
 def seed_unused(seed):
     return adam_full_batch(0)
