@@ -541,27 +541,37 @@ def _sees_plants(ask):
 
 
 def _gaps(wanted):
-    """Recognises answers by their gaps, because u and v are random: wanted(gaps where all is right, the other gaps)."""
+    """Recognises answers by their gaps, because u and v are random: wanted(gaps where all is right, gaps of each fault)."""
 
     def recognise(transcript):
-        right, wrong = [], []
+        right, wrong = [], {}
         for _, (f, _), reply in transcript:
             gap = number_of(reply.value)
             if reply.failure or gap is None:
                 return False
             planted = isinstance(f, Recipe) and f.data != ("right",)
-            (wrong if planted else right).append(gap)
-        return wanted(np.array(right), np.array(wrong))
+            (wrong.setdefault(f.data[0], []) if planted else right).append(gap)
+        return wanted(np.array(right), {fault: np.array(gaps) for fault, gaps in wrong.items()})
 
     return recognise
 
 
+def _all(wrong):
+    return np.concatenate(list(wrong.values()))
+
+
+def _missed(wrong):
+    """The faults at which no gap is seen, if each of the others is seen every time; None otherwise."""
+    seen = {fault: np.abs(gaps) > ROUNDING for fault, gaps in wrong.items()}
+    return None if any(one.any() and not one.all() for one in seen.values()) else {f for f, one in seen.items() if not one.any()}
+
+
 @adjoint_gap.mistake("both-backward", recognise=_gaps(
-    lambda right, wrong: (np.abs([*right, *wrong]) < ROUNDING).all() and np.any([*right, *wrong])
+    lambda right, wrong: (np.abs(right) < ROUNDING).all() and _missed(wrong) == set(wrong) and np.any([*right, *_all(wrong)])
 ))
 def backward_twice(f, x):
-    """Both of your products come from the same backward walk, so they agree even when it is wrong. One of them must use
-    forward mode or differences."""
+    """Both of your products come from the same side, both from a backward walk or both from pushes forward, so they agree
+    even when backward is wrong. One of them needs backward, the other forward mode or differences."""
     torch.manual_seed(0)
     y = f(x)
     u, v = torch.randn_like(x), torch.randn_like(y)
@@ -569,7 +579,19 @@ def backward_twice(f, x):
     return abs(float(v @ (J @ u) - (v @ J) @ u))
 
 
-@adjoint_gap.mistake("zeros", recognise=_gaps(lambda right, wrong: not np.any([*right, *wrong])))
+@adjoint_gap.mistake("double-backward", recognise=_gaps(
+    lambda right, wrong: (np.abs(right) < ROUNDING).all() and _missed(wrong) == {"transposed", "doubled"}
+))
+def pushed_by_two_walks_back(f, x):
+    """You see a backward that ignores what arrives and miss those that are wrong in another way: your J·u is itself made of
+    two walks back. torch.autograd.functional.jvp does that; torch.func.jvp pushes forward."""
+    u = torch.randn_like(x)
+    y, Ju = torch.autograd.functional.jvp(f, x, u)
+    v = torch.randn_like(y)
+    return abs(float(v @ Ju - _vjp(f, x, v) @ u))
+
+
+@adjoint_gap.mistake("zeros", recognise=_gaps(lambda right, wrong: not np.any([*right, *_all(wrong)])))
 def zero_vectors(f, x):
     """Your gap is exactly 0 every time, without even a rounding error. That happens with zeros for u or v, or when one number
     is compared with itself."""
@@ -581,15 +603,15 @@ def zero_vectors(f, x):
 
 @adjoint_gap.mistake("different-vectors", recognise=_gaps(lambda right, wrong: (np.abs(right) > ROUNDING).all()))
 def different_vectors(f, x):
-    """Your gap is large for right backwards, too. Either the two products use different random vectors (draw u and v once), or
-    you returned one product and not how far the two are apart."""
+    """Your gap is large for right backwards, too: what you compare is not ⟨v, J·u⟩ with ⟨vᵀJ, u⟩ for one u and one v. Draw u
+    and v once, use them in both products, and return how far the two numbers are apart."""
     u = torch.randn_like(x)
     y, Ju = torch.func.jvp(f, (x,), (u,))
     return abs(float(torch.randn_like(y) @ Ju - _vjp(f, x, torch.randn_like(y)) @ u))
 
 
 @adjoint_gap.mistake("no-abs", recognise=_gaps(
-    lambda right, wrong: (np.abs(right) < ROUNDING).all() and (np.abs(wrong) > ROUNDING).all() and (wrong < 0).any()
+    lambda right, wrong: (np.abs(right) < ROUNDING).all() and _missed(wrong) == set() and np.min(_all(wrong)) < 0
 ))
 def sign_kept(f, x):
     """Your gap has a sign. How far two numbers are apart is the absolute value of their difference."""
@@ -600,7 +622,7 @@ def sign_kept(f, x):
 
 
 @adjoint_gap.mistake("D2", recognise=_gaps(
-    lambda right, wrong: (np.abs(right) < ROUNDING).all() and (np.abs(wrong) < ROUNDING).any() and (wrong > ROUNDING).any()
+    lambda right, wrong: (np.abs(right) < ROUNDING).all() and _missed(wrong) == {"upstream-ignored"}
 ))
 def weights_of_one(f, x):
     """You see some wrong backwards and miss others: with ones for v, a backward that ignores what arrives looks right. Draw u and

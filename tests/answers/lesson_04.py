@@ -770,7 +770,7 @@ def the_same_product_twice(f, x):
     return abs(v @ Ju - Ju @ v).item()
 
 
-@bank.slip("adjoint_gap", "draw u and v once", named="different-vectors")
+@bank.slip("adjoint_gap", "Draw u and v once", named="different-vectors")
 def drawn_again(f, x):
     y, Ju = torch.func.jvp(f, (x,), (torch.randn_like(x),))
     leaf = leaf_at(x)
@@ -779,7 +779,7 @@ def drawn_again(f, x):
     return abs((v @ Ju - leaf.grad @ torch.randn_like(x)).item())
 
 
-@bank.slip("adjoint_gap", "one product", named="different-vectors")
+@bank.slip("adjoint_gap", "how far the two numbers are apart", named="different-vectors")
 def one_product(f, x):
     y, Ju = torch.func.jvp(f, (x,), (torch.randn_like(x),))
     return abs((torch.randn_like(y) @ Ju).item())
@@ -1293,6 +1293,30 @@ def an_error_returned(f, xs):
     if not torch.allclose(J, torch.diag(J.diagonal())):
         return ValueError("coupled")
     return J.diagonal()
+
+
+@bank.slip("adjoint_gap", "two walks back", named="double-backward")
+def pushed_by_autograd_functional(f, x):
+    u = torch.rand_like(x)
+    y, pushed = torch.autograd.functional.jvp(f, x, u)
+    v = torch.rand_like(y)
+    _, pulled = torch.autograd.functional.vjp(f, x, v)
+    return abs((v @ pushed - pulled @ u).item())
+
+
+@bank.slip("adjoint_gap", "both from pushes forward", named="both-backward")
+def both_products_from_pushes(f, x):
+    u, J = torch.randn_like(x), torch.func.jacfwd(f)(x)
+    v = torch.randn(len(J), dtype=x.dtype)
+    return abs((v @ torch.func.jvp(f, (x,), (u,))[1] - (v @ J) @ u).item())
+
+
+@bank.slip("adjoint_gap", "for one u and one v", named="different-vectors")
+def lengths_compared(f, x):
+    u = torch.randn_like(x)
+    y, pushed = torch.func.jvp(f, (x,), (u,))
+    (pulled,) = torch.func.vjp(f, x)[1](torch.randn_like(y))
+    return abs(pushed.norm() - pulled.norm()).item()
 
 
 @bank.slip("adjoint_gap", "with ones for v", named="D2")
