@@ -609,7 +609,9 @@ def classify_critical(ask):
     with ask.part("a place that is not flat", 2):
         f, p = _tilted(ask.rng, "min")
         _expect(ask(f, p + np.array([0.3, -0.2])), "not critical")
-        _expect(ask(f, _where_partials_cancel(f, p)), "not critical")
+        _expect(ask(f, p - np.array([0.3, 0.2])), "not critical")  # both partials are negative
+        for weights in ((1, 1), (1, 0), (0, 1)):
+            _expect(ask(f, _where_partials_cancel(f, p, np.array(weights))), "not critical")
         _expect(ask(f, p + 1e-9), "min")  # flat to nine digits: a computed place is seldom better
         _expect(ask(*_tilted(ask.rng, "max")), "max")
         _expect(ask(*_tilted(ask.rng, "saddle")), "saddle")
@@ -644,13 +646,13 @@ def _tilted(rng, kind):
     return VectorFormula(form + p**4 / 20 + k, 2), np.array([float(c) for c in centre])  # + k: flat is not zero
 
 
-def _where_partials_cancel(f, p):
-    """A place beside p where the partials of f are equal but for their sign, so that their sum is 0."""
+def _where_partials_cancel(f, p, weights):
+    """A place beside p where the partials of f, weighted like this, add up to 0: they cancel, or one of them is 0."""
     right = p[0] + 0.3
     low, high = p[1] - 3.0, p[1] + 3.0
     for _ in range(80):  # the sum grows with the second coordinate
         middle = (low + high) / 2
-        low, high = (middle, high) if f.gradient(np.array([right, middle])).sum() < 0 else (low, middle)
+        low, high = (middle, high) if weights @ f.gradient(np.array([right, middle])) < 0 else (low, middle)
     return np.array([right, middle])
 
 

@@ -877,6 +877,34 @@ def trace_decides(f, p):
     return "max" if curvature < 0 else "min"
 
 
+@bank.honest("classify_critical")
+def words_of_an_array(f, p):
+    if torch.func.grad(f)(p).norm() > 1e-4:
+        return np.str_("not critical")
+    curvatures = np.linalg.eigvalsh(torch.func.hessian(f)(p).numpy())
+    return np.array(["max", "saddle", "min"])[(curvatures > 0).sum()]
+
+
+def _by_curvature(f, p):
+    curvatures = torch.linalg.eigvalsh(torch.func.hessian(f)(p))
+    return "min" if (curvatures > 0).all() else "max" if (curvatures < 0).all() else "saddle"
+
+
+@bank.slip("classify_critical", "the gradient of f at p is not 0")
+def looks_at_the_first_partial(f, p):
+    return "not critical" if torch.func.grad(f)(p)[0].abs() > 1e-4 else _by_curvature(f, p)
+
+
+@bank.slip("classify_critical", "the gradient of f at p is not 0")
+def looks_at_the_second_partial(f, p):
+    return "not critical" if torch.func.grad(f)(p)[1].abs() > 1e-4 else _by_curvature(f, p)
+
+
+@bank.slip("classify_critical", "the gradient of f at p is not 0")
+def negative_partials_count_as_small(f, p):
+    return "not critical" if (torch.func.grad(f)(p) > 1e-4).any() else _by_curvature(f, p)
+
+
 @bank.slip("classify_critical", "one of")
 def words_in_full(f, p):
     return {"min": "minimum", "max": "maximum"}.get(func_hessian(f, p), func_hessian(f, p))
