@@ -287,6 +287,8 @@ NAMED = {
     "centre": lambda x: x - x.mean(0),
     "times-total": lambda x: x * x.sum(0),
     "last-two": lambda x: x * x + torch.cat([torch.zeros_like(x[:-1]), torch.ones_like(x[-1:])]) * x.roll(1),
+    "first-two": lambda x: x * x + torch.cat([torch.ones_like(x[:1]), torch.zeros_like(x[1:])]) * x.roll(-1),
+    "last-column": lambda x: torch.cat([torch.tanh(x[..., :-1]), x[..., -1:] - x[..., -1:].mean(0)], dim=-1),
     "batch-norm-train": lambda x: _batch_norm(x, True),
     "batch-norm-eval": lambda x: _batch_norm(x, False),
     "sum-of-tanh-products": lambda x: (torch.tanh(x) * x.roll(1)).sum() + 0.1 * (x**4).sum(),

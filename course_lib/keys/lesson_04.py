@@ -131,13 +131,13 @@ def elementwise_derivative(ask):
         xs = point(ask.rng, 5)
         ask(_named("tanh"), xs).equals(1 - np.tanh(xs) ** 2, "the derivative")
         xs = unsorted_point(ask.rng, 5)
-        for name in ("softmax", "cumsum", "sort", "times-total", "last-two"):
+        for name in ("softmax", "cumsum", "sort", "times-total", "last-two", "first-two"):
             ask(_named(name), xs).raises("ValueError", f"{WORDS[name]} couples its entries")
 
 
 WORDS = {
     "softmax": "softmax", "cumsum": "cumsum", "sort": "sort", "times-total": "x·sum(x)",
-    "last-two": "x² with the last entry but one added to the last",
+    "last-two": "x² with the last entry but one added to the last", "first-two": "x² with the second entry added to the first",
 }
 
 

@@ -334,7 +334,8 @@ def _batch(rng, rows, n):
 
 
 COUPLED = {"centre": "X − X.mean(0)", "times-total": "X · X.sum(0)", "cumsum": "a running sum over the batch",
-           "cumsum-back": "a running sum from the last row on"}
+           "cumsum-back": "a running sum from the last row on",
+           "last-column": "tanh, but for the last column, which is centred over the batch"}
 
 
 def _named(name):
@@ -479,7 +480,7 @@ def summed_over_outputs(f, X):
 def is_coupled(ask):
     """Whether a row of f(X) depends on another row of X."""
     free = ("tanh", "batch-norm-eval", "square")
-    mixed = ("batch-norm-train", "centre", "times-total", "cumsum", "cumsum-back")
+    mixed = ("batch-norm-train", "centre", "times-total", "cumsum", "cumsum-back", "last-column")
     with ask.part("functions that treat each row by itself, and functions that mix rows", 3):
         for name in (*free, *mixed):
             _says(ask(_named(name), _batch(ask.rng, 5, 3)), name in mixed)

@@ -1287,6 +1287,16 @@ bank.computed = {
 }  # fmt: skip
 
 
+@bank.slip("elementwise_derivative", "second entry added to the first")
+def coupling_sought_in_the_last_output(f, xs):
+    x = xs.detach().clone().requires_grad_()
+    y = f(x)
+    (last,) = torch.autograd.grad(y[-1], x, retain_graph=True)
+    if last[:-1].abs().max() > 1e-9:
+        raise ValueError("coupled")
+    return torch.autograd.grad(y.sum(), x)[0]
+
+
 @bank.slip("elementwise_derivative", "raised, not returned")
 def an_error_returned(f, xs):
     J = torch.func.jacrev(f)(xs)
