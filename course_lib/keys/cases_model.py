@@ -139,8 +139,8 @@ _wrong("B20-scale", "scale_unregistered", "The layers are found now, the scale i
        "requires_grad=True, and a buffer is none either.", nn.ModuleList, _tensor)
 _wrong("B20-layers", "layers_unregistered", "The scale is found now, the layers are not: a plain list hides them.", list,
        _parameter)
-_wrong("frozen", "scale_frozen", "All parameters are found, but the scale gets no gradient: requires_grad is off.",
-       nn.ModuleList, _frozen)
+_wrong("frozen", "scale_frozen", "All parameters are found, but the scale gets no gradient: its requires_grad is off, or "
+       "forward uses its number alone (.item(), .detach() or .data).", nn.ModuleList, _frozen)
 _wrong("no-tanh", "activation_lost", "All parameters are found and trained, but the tanh between the layers is gone: "
        "what is left is one linear map.", nn.ModuleList, _parameter, between=lambda x: x)
 _wrong("last-tanh", "activation_too_often", "All parameters are found and trained, but there is a tanh behind the last "

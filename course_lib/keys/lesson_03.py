@@ -1046,7 +1046,8 @@ def plus_one_lost(x):
 
 @fix_saved_values.mistake("put-back")
 def put_back_at_the_end(x):
-    """x is put back at the end, but the graph never heard of the doubling: the last x sends back 1 where 2 belongs."""
+    """x is as it was, but the graph never heard of the doubling: the last x sends back 1 where 2 belongs. Neither .data nor
+    no_grad is seen by the graph. Compute 2 * x."""
     e = torch.exp(x) + 1.0
     s = x * x
     x.data.mul_(2.0)

@@ -526,8 +526,8 @@ def own_row_included(f, X):
 
 @is_coupled.mistake("first-row")
 def only_the_first_row(f, X):
-    """You looked at the first row of the result only. In a running sum the first row uses nothing but itself, and the others
-    do not."""
+    """Your test misses a running sum: its first row uses nothing but itself, and its last row goes into no other. So it is not
+    enough to look at the first row of the result, or to move the last row of X."""
     leaf = _leaf(X)
     (gradient,) = torch.autograd.grad((f(leaf)[0] * torch.arange(1.0, f(leaf).shape[1] + 1)).sum(), leaf)
     return bool(gradient[1:].abs().max() > 1e-12)
@@ -535,8 +535,8 @@ def only_the_first_row(f, X):
 
 @is_coupled.mistake("last-row")
 def only_the_last_row(f, X):
-    """You looked at the last row of the result only. In a running sum from the last row on it uses nothing but itself, and the
-    others do not."""
+    """Your test misses a running sum from the last row on: its last row uses nothing but itself, and its first row goes into no
+    other. So it is not enough to look at the last row of the result, or to move the first row of X."""
     leaf = _leaf(X)
     f(leaf)[-1].sum().backward()
     return bool(leaf.grad[:-1].abs().max() > 1e-12)
@@ -871,8 +871,8 @@ def ones_as_upstream(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
 
 @my_gradcheck.mistake("E13", recognise=_misjudges("float32"))
 def same_tolerance_for_float32(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
-    """A right backward fails in float32: a difference with eps = 1e-6 has no digits left there. Choose eps and tolerance by
-    dtype."""
+    """A right backward fails in float32: your step or your tolerance does not suit it. With eps = 1e-6 a difference has no
+    digits left there; with a larger one, a central difference keeps about three. Choose both by dtype."""
     return _gradchecked(f, backward, x, _random_weights, eps=eps, rtol=rtol)
 
 

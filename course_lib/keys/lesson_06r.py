@@ -374,8 +374,8 @@ def first_row_tested(f, X):
 
 @row_gradients.mistake("one-row-moved")
 def only_the_first_row_moved(f, X):
-    """You moved the first row and watched the others. Where a row depends on later ones only, nothing stirs: every row has to
-    be moved, or weigh all of them at once with weights that differ."""
+    """Your test misses a row that depends on later ones only. Then it is not enough to move the first row, or to look at the
+    last number: look at all of them, or weigh all at once with weights that differ."""
     moved = X.clone()
     moved[0] += 0.5
     if not torch.allclose(f(moved)[1:], f(X)[1:]):
@@ -385,8 +385,8 @@ def only_the_first_row_moved(f, X):
 
 @row_gradients.mistake("one-row-moved")
 def only_the_last_row_moved(f, X):
-    """You moved the last row and watched the others. Where a row depends on earlier ones only, nothing stirs: every row has to
-    be moved, or weigh all of them at once with weights that differ."""
+    """Your test misses a row that depends on earlier ones only. Then it is not enough to move the last row, or to look at the
+    first number: look at all of them, or weigh all at once with weights that differ."""
     moved = X.clone()
     moved[-1] += 0.5
     if not torch.allclose(f(moved)[:-1], f(X)[:-1]):

@@ -199,5 +199,6 @@ def falling_sigmoid(z):
 
 @sigmoid_slope.mistake("eps")
 def small_number_added(z):
-    """A small number that is added hides the 0 and is not the slope: at −40 that is about 4·10⁻¹⁸, and yours is far above it."""
+    """What keeps your slope from being 0, a small number that is added or a limit, is not the slope: at ±40 that is about
+    4·10⁻¹⁸, with all its digits."""
     return torch.sigmoid(z) * (1 - torch.sigmoid(z)) + 1e-8

@@ -1077,6 +1077,13 @@ def one_forgotten(x):
     return (torch.exp(x) * (x * x) + 2 * x).sum()
 
 
+@bank.slip("fix_saved_values", "x is as it was", named="put-back")
+def a_copy_edited_through_data(x):
+    e, s, doubled = torch.exp(x) + 1.0, x * x, x.clone()
+    doubled.data.mul_(2.0)
+    return (e * s + doubled).sum()
+
+
 @bank.slip("fix_saved_values", "connected")
 def detached_copy_of_x(x):
     x = x.detach().clone().requires_grad_()

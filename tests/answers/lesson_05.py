@@ -565,7 +565,7 @@ def replaced_by_another_batch(f, X):
     return False
 
 
-@bank.slip("is_coupled", "the first row of the result only", named="first-row")
+@bank.slip("is_coupled", "the first row of the result", named="first-row")
 def first_row_alone(f, X):
     return not torch.allclose(f(X[:1])[0], f(X)[0])
 
@@ -1043,12 +1043,38 @@ def error_never_filled_in(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     return gradcheck(f, backward, x) | {"max_rel_error": 0.0}
 
 
+@bank.slip("my_gradcheck", "your step or your tolerance", named="E13")
+def one_tolerance_for_both(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
+    step, weights = 1e-2 if x.dtype == torch.float32 else eps, torch.linspace(0.5, 1.5, len(f(x)), dtype=x.dtype)
+    claimed = backward(weights, x)
+    if claimed.shape != x.shape or claimed.dtype != x.dtype:
+        return {"ok": False, "max_rel_error": float("inf"), "worst": 0}
+    there = [(f(x + e) - f(x - e)) @ weights / (2 * step) for e in step * torch.eye(len(x), dtype=x.dtype)]
+    off = (claimed - torch.stack(there)).abs()
+    relative = off / claimed.abs().clamp(min=1e-3)
+    return {"ok": bool(relative.max() < rtol), "max_rel_error": relative.max().item(), "worst": relative.argmax().item()}
+
+
 @bank.slip("my_gradcheck", "this backward is right: ok must be True")
 def text_for_ok(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     return gradcheck(f, backward, x) | {"ok": "yes"}
 
 
 # --- 5.9 -------------------------------------------------------------------------------------------------------------
+
+
+@bank.slip("is_coupled", "move the first row of X", named="last-row")
+def first_row_moved(f, X):
+    moved = X.clone()
+    moved[0] += 1
+    return not torch.allclose(f(moved)[1:], f(X)[1:])
+
+
+@bank.slip("is_coupled", "move the last row of X", named="first-row")
+def last_row_moved(f, X):
+    moved = X.clone()
+    moved[-1] += 1
+    return not torch.allclose(f(moved)[:-1], f(X)[:-1])
 
 
 @bank.slip("is_coupled", "last row", named="last-row")

@@ -759,6 +759,22 @@ def scale_with_a_flag(sizes):
     return net
 
 
+@bank.slip("fix_unregistered", "forward uses its number alone", named="frozen")
+def scale_taken_as_a_number(sizes):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+            self.scale = nn.Parameter(torch.ones(1))
+
+        def forward(self, x):
+            for layer in self.layers[:-1]:
+                x = torch.tanh(layer(x))
+            return self.scale.item() * self.layers[-1](x)
+
+    return Net()
+
+
 @bank.slip("fix_unregistered", "starts at 1")
 def scale_from_zero(sizes):
     net = module_list(sizes)
