@@ -72,7 +72,14 @@ def _ignores_the_point(transcript):
             return False
         slopes.setdefault(f.text, []).append(reply.value)
     several = [values for values in slopes.values() if len(values) > 1]
-    return len(several) >= 3 and all(np.ptp(values) < 1e-6 for values in several)
+    return len(several) >= 3 and all(np.ptp(values) < 1e-6 for values in several) and np.ptp([v[0] for v in several]) > 1e-6
+
+
+@slope_at.mistake("by-itself")
+def slope_of_a_tensor_by_itself(f, a):
+    """1 is the slope of a tensor by itself. Walk back from f(x), not from x, and from that result, not from a new tensor with
+    its number; and read the .grad of x."""
+    return 1.0
 
 
 @slope_at.mistake("A2", recognise=_ignores_the_point)
@@ -639,6 +646,13 @@ def item_before_backward(f, a):
     y = f(leaf).item()
     y.backward()
     return leaf.grad
+
+
+@fix_slope.mistake("by-itself")
+def slope_of_a_tensor_by_itself_again(f, a):
+    """1 is the slope of a tensor by itself. Walk back from f(x), not from a new tensor that holds its number, and return the
+    .grad of x."""
+    return torch.ones(())
 
 
 @fix_slope.mistake("rounded-point")

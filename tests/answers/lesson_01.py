@@ -572,6 +572,22 @@ def none_on_a_hill(f, a0, steps):
         return None
 
 
+@bank.slip("slope_at", "by itself", named="by-itself")
+def walked_back_from_the_leaf(f, a):
+    leaf = torch.tensor(a, requires_grad=True)
+    f(leaf)
+    leaf.backward()
+    return leaf.grad.item()
+
+
+@bank.slip("fix_slope", "by itself", named="by-itself")
+def gradient_of_a_new_result(f, a):
+    leaf = torch.tensor(a, requires_grad=True)
+    y = torch.tensor(f(leaf).item(), requires_grad=True)
+    y.backward()
+    return y.grad
+
+
 @bank.slip("newton_min", "the place after these steps is")
 def one_step_too_many(f, a0, steps):
     return floats_in_a_loop(f, a0, steps + 1)
