@@ -588,6 +588,17 @@ def gradient_of_a_new_result(f, a):
     return y.grad
 
 
+@bank.slip("newton_min", "ValueError")
+def looks_after_the_last_step_too(f, a0, steps):
+    first = torch.func.grad(f)
+    second, at = torch.func.grad(first), torch.tensor(a0, dtype=torch.float64)
+    for step in range(steps + 1):
+        if second(at) <= 0:
+            raise ValueError("f bends down")
+        at = at - first(at) / second(at) if step < steps else at
+    return at.item()
+
+
 @bank.slip("newton_min", "the place after these steps is")
 def one_step_too_many(f, a0, steps):
     return floats_in_a_loop(f, a0, steps + 1)
