@@ -6,5 +6,6 @@ from course_lib.keys.custom import lesson
 
 __all__ = ["lesson"]
 
-for name in ("custom_stable", "custom_purpose", "custom_twice"):  # importing a module adds its exercises to the lesson
+# importing a module adds its exercises to the lesson
+for name in ("custom_first", "custom_stable", "custom_rounding", "custom_gates", "custom_twice"):
     importlib.import_module(f"course_lib.keys.{name}")
