@@ -263,6 +263,21 @@ def test_a_wrong_answer_as_students_write_it_fails_and_is_not_called_something_e
     assert words in plain(judge(EXERCISES[name], LocalSource(answer)), EXERCISES[name])
 
 
+@pytest.mark.parametrize(
+    "name, value, named",
+    [
+        ("mean_gradient_order", "d f b g a", "A16"), ("mean_gradient_order", ["d", "f", "b", "c", "a"], "A16-inverse"),
+        ("tensor_kinds", ["LEAF", "leaf", "no graph", "no_graph", "non leaf", "Non-leaf", "leaf", "no graph"], "B8"),
+        ("review_a_methods", ["difference", "backward()", ".backward()", "detach", "no_grad", "formula"], "C5"),
+        ("training_script_faults", "abd", "E5"), ("fault_triple_fault", "F5, E5, C1", "C1"),
+        ("fault_triple_fault", ["F1", "B8", "E5"], "B8"), ("fault_lost_leaf", ["b8"], "B8"), ("loop_order", "cfaeb", "F2"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_named_however_it_is_written(name, value, named):
+    verdict = judge(EXERCISES[name], LocalSource(value))
+    assert (verdict.passed, verdict.misconception) == (False, named)
+
+
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if EXERCISES[name].given])
 def test_the_broken_code_of_a_repair_task_is_open_until_it_is_touched(name):
     exercise = EXERCISES[name]

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from course_lib.judge import Answer, Layer, reports
 from course_lib.keys.cases import CATALOGUE, fault, lesson, numbers, probe, too_strict
-from course_lib.values import entries_of
+from course_lib.keys.lines import labels_in_any_order
 
 # --- 8.11 wrong factor -----------------------------------------------------------------------------------------------
 
@@ -346,9 +346,8 @@ def fault_triple_fault(ask):
     """The three ideas behind the faults, in any order."""
     with ask.part("three ideas", 1):
         answer = ask()
-        value = entries_of(answer.value)
-        said = [one.strip().upper() for one in value if isinstance(one, str)]
-        known = len(set(said)) == len(value) == 3 and all(one in CATALOGUE for one in said)
+        said = labels_in_any_order(answer.value)
+        known = len(set(said)) == len(said) == 3 and all(one in CATALOGUE for one in said)
         answer.holds(known, "a list of three different ids of the table", layer=Layer.TYPE)
         if known:
             hits = len(TRIPLE & set(said))
@@ -356,14 +355,14 @@ def fault_triple_fault(ask):
                          layer=Layer.VALUE)
 
 
-fault_triple_fault.wrong_value(
-    "C1", ["E5", "C1", "F5"], "Near: .grad does add up. Another line of the table says what a training loop makes of that.")
-fault_triple_fault.wrong_value(
-    "B10", ["E5", "F1", "B10"], "Near: leaves are lost. Here it is not a cast but the update that replaces them.")
-fault_triple_fault.wrong_value(
-    "E4", ["E4", "F1", "F5"], "softmax runs over the right dim here. Look at what its result is handed to.")
-fault_triple_fault.wrong_value(
-    "B8", ["E5", "F1", "B8"], "That is how the loud fault shows. The idea asked for is the one that put the weights there.")
+def _wrong_three(id, others, sentence):
+    fault_triple_fault.wrong_value(id, [id, *others], sentence, read=lambda value: set(labels_in_any_order(value)))
+
+
+_wrong_three("C1", ["E5", "F5"], "Near: .grad does add up. Another line of the table says what a training loop makes of that.")
+_wrong_three("B10", ["E5", "F1"], "Near: leaves are lost. Here it is not a cast but the update that replaces them.")
+_wrong_three("E4", ["F1", "F5"], "softmax runs over the right dim here. Look at what its result is handed to.")
+_wrong_three("B8", ["E5", "F1"], "That is how the loud fault shows. The idea asked for is the one that put the weights there.")
 
 
 def triple_fault_right_in_place(weights, X, y, steps):

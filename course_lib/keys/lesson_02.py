@@ -383,23 +383,27 @@ def mean_gradient_order(ask):
             printed, problem = run_lines(LINES, labels)
             got = problem or f"in your order the lines print {printed[0] if printed else 'nothing'}"
             right = problem is None and printed and printed[0] is not None and np.allclose(printed[0], WANTED_MEAN)
-            answer.holds(bool(right), "the lines run and print the gradient of the mean of x²", got)
+            answer.holds(bool(right), "the lines run and print the gradient of the mean of x²", got, layer=Layer.VALUE)
 
 
 mean_gradient_order.wrong_value(
     "A16", ["D", "F", "B", "G", "A"],
     "That is the gradient of the sum. The mean divides the sum by the number of entries, and so every partial, too.",
+    read=labels_of,
 )
 mean_gradient_order.wrong_value(
     "A16-inverse", ["D", "F", "B", "C", "A"],
     "The scale goes the wrong way: the mean is the sum divided by n, so its gradient is smaller, not larger.",
+    read=labels_of,
 )
 mean_gradient_order.wrong_value(
     "read-before-backward", ["D", "F", "E", "B", "A"],
     "`.grad` is scaled before backward has filled it. At that moment it is None.",
+    read=labels_of,
 )
 mean_gradient_order.wrong_value(
     "print-early", ["D", "F", "B", "A", "E"], "gradient is printed before it has been computed.",
+    read=labels_of,
 )
 
 

@@ -1,11 +1,23 @@
 """Read labels and words, and run our own lines in the order a student chose: for exercises that ask to sort lines."""
 
+import re
+
 import torch
+
+from course_lib.values import entries_of
 
 
 def labels_of(value):
-    """The labels in a list or tuple as a student may write them, in capitals; none where the answer is something else."""
+    """The labels in a list, a tuple or one text ("BDF", "E5, F1"), in capitals; none where the answer is something else."""
+    if isinstance(value, str):
+        words = re.findall(r"\w+", value)
+        value = list(words[0]) if len(words) == 1 and words[0].isalpha() else words
     return [str(label).strip().upper() for label in value] if isinstance(value, list | tuple) else []
+
+
+def labels_in_any_order(value):
+    """The labels where their order plays no part, so that a set will do as well."""
+    return labels_of(value if isinstance(value, str) else entries_of(value))
 
 
 def only_word(value):

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_lib.judge import Answer, Layer, reports, unpacked
-from course_lib.keys.lines import labels_of
+from course_lib.keys.lines import labels_in_any_order
 from course_lib.keys.loops import lesson
-from course_lib.values import entries_of, number_of
+from course_lib.values import number_of
 
 # --- 7.8 -------------------------------------------------------------------------------------------------------------
 
@@ -476,7 +476,7 @@ def training_script_faults(ask):
     """The labels of the three faults of 7.9a, in any order."""
     with ask.part("three faults"):
         answer = ask()
-        labels = labels_of(entries_of(answer.value))
+        labels = labels_in_any_order(answer.value)
         known = len(labels) == len(set(labels)) == 3 and set(labels) <= set(FAULTS)
         answer.holds(known, "a list of three different labels out of A to G", layer=Layer.TYPE)
         if known:
@@ -487,7 +487,7 @@ def training_script_faults(ask):
 
 def _chosen(label):
     """Recognises a choice that holds this label and no other wrong one."""
-    return lambda transcript: set(labels_of(entries_of(transcript[0][2].value))) - set("BDF") == {label}
+    return lambda transcript: set(labels_in_any_order(transcript[0][2].value)) - set("BDF") == {label}
 
 
 def _wrong_choice(id, label, sentence):

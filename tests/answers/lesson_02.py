@@ -533,6 +533,8 @@ def hessian_instead(A, x):
 
 bank.value("mean_gradient_order", ["D", "F", "B", "E", "A"])
 bank.value("mean_gradient_order", ("D", "F", "B", "E", "A"))
+bank.value("mean_gradient_order", "dfbea")
+bank.value("mean_gradient_order", "D, F, B, E, A")
 
 
 # --- 2.6 -------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ bank.value("loop_order", ["C", "F", "E", "A", "B"])
 bank.value("loop_order", ["C", "E", "F", "A", "B"])
 bank.value("loop_order", ("C", "F", "A", "B", "E"))
 bank.value("loop_order", ["c", "f", "e", "a", "b"])
+bank.value("loop_order", "CFEAB")
 
 # --- 7.2 -------------------------------------------------------------------------------------------------------------
 
@@ -997,6 +998,8 @@ def dtype_lost(X, y, steps):
 
 bank.value("training_script_faults", ["B", "D", "F"])
 bank.value("training_script_faults", ("F", "D", "B"))
+bank.value("training_script_faults", "BDF")
+bank.value("training_script_faults", "d, b, f")
 bank.value("training_script_faults", {"D", "B", "F"})
 
 # --- what hints must not hold ----------------------------------------------------------------------------------------

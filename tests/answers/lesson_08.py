@@ -1116,6 +1116,7 @@ for name, ids in {
 for order in (["E5", "F1", "F5"], ["F5", "E5", "F1"], ("f1", "f5", "e5"), {"E5", "F1", "F5"}):
     bank.value("fault_triple_fault", order)
 bank.value("fault_cut_graph", ["B7", "b5"])
+bank.value("fault_triple_fault", "E5, F1, F5")
 
 
 bank.hide("fix_wrong_dim", r"softmax\(z, dim=(1|-1)\)")
