@@ -44,6 +44,18 @@ def gradients_left(accumulated_grad, model, X, y, chunks):
     }
 
 
+@reports(walks=int)
+def walks_back(accumulated_grad, model, X, y, chunks):
+    """Your function runs, and its walks back are counted"""
+    walks, walk = [], torch.autograd._engine_run_backward  # what backward, autograd.grad and torch.func.grad all end in
+    torch.autograd._engine_run_backward = lambda *args, **kwargs: walks.append(1) or walk(*args, **kwargs)
+    try:
+        accumulated_grad(model, X, y, chunks)
+    finally:
+        torch.autograd._engine_run_backward = walk
+    return {"walks": len(walks)}
+
+
 def full_gradient(weights, X, y):
     """The gradients of the mean squared error of two_layers(*weights) over all rows, by the chain rule."""
     W, b, V, c = map(np.array, weights)
@@ -86,6 +98,11 @@ def accumulated_grad(ask):
     with ask.part("unequal chunks", 3):
         asked([8, 2])
         asked([3, 3, 4])
+        if not ask.problems:
+            answer = ask.using(walks_back, model, X, y, [3, 3, 4])
+            walks = answer.value["walks"] if answer.value else 0
+            answer.holds(walks >= 3, "a walk back for each chunk", f"your function walked back {walks} times for 3 chunks",
+                         layer=Layer.METHOD)  # fmt: skip
 
 
 accumulated_grad.sort_lines(
@@ -158,6 +175,15 @@ def all_rows_at_once(model, X, y, chunks):
     """The gradient is right, but you made one forward pass over all rows. The chunks are there because that does not fit into
     memory."""
     _accumulate(model, X, y, [len(X)], lambda n, total, k: 1)
+
+
+@accumulated_grad.mistake("one-walk")
+def losses_added_first(model, X, y, chunks):
+    """The gradient is right, but the losses are added up and walked back together: until then the graphs of all chunks are
+    kept, and those are what does not fit into memory. Walk back after each chunk."""
+    model.zero_grad()
+    pairs = zip(X.split(chunks), y.split(chunks), strict=True)
+    sum(((model(rows) - targets) ** 2).sum() / len(X) for rows, targets in pairs).backward()
 
 
 @accumulated_grad.mistake("weight-upside-down")

@@ -358,6 +358,40 @@ def by_autograd_grad(model, X, y, chunks):
         p.grad = t
 
 
+@bank.honest("accumulated_grad")
+def a_function_of_the_parameters(model, X, y, chunks):
+    parameters = dict(model.named_parameters())
+
+    def squares(parameters, rows, targets):
+        return ((torch.func.functional_call(model, parameters, (rows,)) - targets) ** 2).sum() / len(X)
+
+    total = {name: torch.zeros_like(p) for name, p in parameters.items()}
+    for rows, targets in zip(X.split(chunks), y.split(chunks), strict=True):
+        for name, gradient in torch.func.grad(squares)(parameters, rows, targets).items():
+            total[name] += gradient
+    for name, p in parameters.items():
+        p.grad = total[name].detach()
+
+
+@bank.honest("accumulated_grad")
+def row_by_row(model, X, y, chunks):
+    model.zero_grad(set_to_none=False)
+    for row, target in zip(X, y, strict=True):
+        torch.autograd.backward(((model(row[None]) - target) ** 2).sum() / len(X))
+
+
+@bank.slip("accumulated_grad", "Walk back after each chunk", named="one-walk")
+def losses_in_a_list(model, X, y, chunks):
+    for p in model.parameters():
+        p.grad = None
+    losses, start = [], 0
+    for size in chunks:
+        rows = slice(start, start + size)
+        losses.append(F.mse_loss(model(X[rows]), y[rows]) * size / len(X))
+        start += size
+    torch.stack(losses).sum().backward()
+
+
 @bank.slip("accumulated_grad", "in place")
 def scaled_afterwards_in_the_wrong_place(model, X, y, chunks):
     weighted_with_shares(model, X, y, chunks)
