@@ -291,6 +291,14 @@ def test_the_broken_code_of_a_repair_task_is_wrong_under_another_layout(name):
     assert not verdict.passed and verdict.score == 0
 
 
+@pytest.mark.parametrize("left", ["E5", "F12"])
+def test_one_of_two_faults_mended_earns_its_part(left):
+    exercise = EXERCISES["fix_review_step"]
+    answer = next(mistake.make() for mistake in exercise.mistakes if mistake.id == left)
+    for seed in seeds("fix_review_step"):
+        assert judge(exercise, LocalSource(answer), seed=seed).score == 0.8
+
+
 # --- lines to sort and re-checks -------------------------------------------------------------------------------------
 
 
