@@ -47,11 +47,11 @@ QUESTIONS = {
         why="One on each side.",
     ),
     "09r-runs": Question(
-        "Two runs from the same start. They differ in one backward, and one of the two is wrong. Run a always has the lower "
-        "loss. Which run has the right one?",
-        choice("b", "a"),
-        slips={"a": "A gradient that is too long makes longer steps, and here they happened to pay. A loss cannot tell."},
-        why="b, the higher one: a curve tells how far a run came, not whether its gradient is right.",
+        "Two runs from one start, at one learning rate. In one of them a backward has lost a square, so that its gradients are "
+        "too long. Which has the lower loss after every step: right or wrong?",
+        choice("wrong", "right"),
+        slips={"right": "So one would think. Gradients that are too long make longer steps, and here these pay."},
+        why="A curve tells how far a run came, not whether its gradient is right.",
     ),
     "09r-clip": Question(
         "A round is: zero_grad, forward, clip_grad_norm_, backward, step. What does clip_grad_norm_ return?",
