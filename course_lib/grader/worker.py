@@ -9,6 +9,7 @@ Started by exec with the number of a socket; it has no key and no seed, one thre
 Nothing that comes from the two lower ones is believed: they only supply replies, and the grader judges.
 """
 
+import ast
 import builtins
 import contextlib
 import io
@@ -180,7 +181,11 @@ class Notebook:
         name = f"<cell {number}>"
         try:
             code = compile_cell(source, name, removed)
-            exec(code, self.module.__dict__)
+            waiting = eval(code, self.module.__dict__)
+            if waiting is not None:  # the cell has an await of its own, as Jupyter allows
+                import asyncio
+
+                asyncio.run(waiting)
         except SystemExit as error:
             return Failure(type="SystemExit", message=f"the cell asked Python to stop ({error})")
         except BaseException as error:  # KeyboardInterrupt and GeneratorExit are a student's too
@@ -232,15 +237,18 @@ class Notebook:
 
 
 def compile_cell(source, name, removed):
-    """The cell's code, and its lines remembered so that a failure can show them."""
+    """The cell's code, and its lines remembered so that a failure can show them.
+
+    Evaluated, it is None, or a coroutine where the cell has an await outside of its functions.
+    """
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     try:
-        return compile(source, name, "exec", dont_inherit=True)
+        return compile(source, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except SyntaxError:
         plain, commands = without_magics(source)
         if not commands:
             raise
-        code = compile(plain, name, "exec", dont_inherit=True)
+        code = compile(plain, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         removed.extend(commands)
         return code
 

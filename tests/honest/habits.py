@@ -33,6 +33,10 @@ HABITS = {
         "import torch\ndef squares(x):\n    return torch.stack([entry * entry for entry in x])"],
     "helpers after their use": [
         "def double(x):\n    return helper(x) * 2", "def helper(x):\n    return x", SLOPE, SQUARES],
+    "an await in the cell of an answer": [
+        SLOPE, "import asyncio\nawait asyncio.sleep(0)\ndef double(x):\n    return two * x\ntwo = await asyncio.sleep(0, 2)",
+        "%matplotlib inline\nimport torch\nasync def squared(x):\n    return x * x\nnine = await squared(3)\n"
+        "def squares(x):\n    return x ** 2"],
     "answered twice, last one right": ["def double(x):\n    return 3 * x", SLOPE, SQUARES, DOUBLE],
     "accents": ["größe = 2\ndef double(x):\n    '''Verdoppelt – naïvement ✓'''\n    return größe * x", SLOPE, SQUARES],
     "CRLF": [SLOPE.replace("\n", "\r\n"), DOUBLE.replace("\n", "\r\n"), SQUARES.replace("\n", "\r\n")],
