@@ -924,8 +924,8 @@ def _lenient(transcript):
 
 @my_gradcheck.mistake("too-wide", recognise=_lenient)
 def tolerance_too_wide(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
-    """Backwards that are off by some percent, or in one entry, pass: your tolerance is too wide. A central difference in
-    float64 is right to eight digits or more."""
+    """Backwards that are off by some percent, or in one entry, pass: your tolerance is too wide (a central difference in
+    float64 is right to eight digits or more), or a weight of yours is 0, and what it weighs goes unseen."""
     found = _gradchecked(f, backward, x, _random_weights)
     return {**found, "ok": found["max_rel_error"] < 0.7}
 

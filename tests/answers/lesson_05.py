@@ -1043,6 +1043,19 @@ def error_never_filled_in(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     return gradcheck(f, backward, x) | {"max_rel_error": 0.0}
 
 
+@bank.slip("my_gradcheck", "a weight of yours is 0", named="too-wide")
+def first_output_weighted_only(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
+    step, loose = (1e-2, 1e-2) if x.dtype == torch.float32 else (eps, rtol)
+    weights = torch.zeros_like(f(x))
+    weights[0] = 1.0
+    claimed = backward(weights, x)
+    if claimed.shape != x.shape or claimed.dtype != x.dtype:
+        return {"ok": False, "max_rel_error": float("inf"), "worst": 0}
+    there = torch.stack([(f(x + e) - f(x - e)) @ weights / (2 * step) for e in step * torch.eye(len(x), dtype=x.dtype)])
+    relative = (claimed - there).abs() / there.abs().clamp(min=0.1)
+    return {"ok": bool(relative.max() < loose), "max_rel_error": relative.max().item(), "worst": relative.argmax().item()}
+
+
 @bank.slip("my_gradcheck", "your step or your tolerance", named="E13")
 def one_tolerance_for_both(f, backward, x, eps=1e-6, rtol=1e-5, atol=1e-8):
     step, weights = 1e-2 if x.dtype == torch.float32 else eps, torch.linspace(0.5, 1.5, len(f(x)), dtype=x.dtype)
