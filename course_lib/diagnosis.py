@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from course_lib.observe import Array, reply_of
-from course_lib.values import number_of, show
+from course_lib.values import number_of, show, unpacked
 from course_lib.verdicts import CLOSE, Layer
 
 
@@ -100,6 +100,8 @@ class Likeness:
         )
 
     def values(self, one, other):
+        if isinstance(one, tuple | list) != isinstance(other, tuple | list):
+            one, other = unpacked(one), unpacked(other)  # a table of two rows is two tensors
         if isinstance(one, tuple | list) and isinstance(other, tuple | list):
             return len(one) == len(other) and all(map(self.values, one, other))
         if isinstance(one, dict) and isinstance(other, dict):

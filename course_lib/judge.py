@@ -8,20 +8,19 @@ never stops it: every question is asked, then the most fundamental problem is th
 import contextlib
 import inspect
 import random
-from dataclasses import replace
 
 import numpy as np
 
 from course_lib.diagnosis import diagnose, fingerprint_of, ratio_of
 from course_lib.observe import Array, Driver, is_untouched, reply_of, reports
 from course_lib.recipes import coded
-from course_lib.values import number_of, show
+from course_lib.values import number_of, show, unpacked
 from course_lib.verdicts import CLOSE, SHARP, Check, Layer, Problem, Status, Tolerance, Verdict
 
 # What keys and callers need comes from here, wherever it lives.
 __all__ = [
     "CLOSE", "SHARP", "Answer", "Ask", "Check", "Layer", "LocalSource", "NoReply", "Problem", "Status", "Tolerance", "Verdict",
-    "judge", "reports", "show", "unpacked",
+    "judge", "reports", "show",
 ]  # fmt: skip
 
 SEVEN_DIGITS = (
@@ -361,13 +360,6 @@ def _property(meaning, got, want, tolerance):
     if got * want <= 0:
         return f"{meaning} is {'positive' if want > 0 else 'negative'} there"
     return f"{meaning} is {'larger' if want > got else 'smaller'} there"
-
-
-def unpacked(value):
-    """A tensor or an array as the list of its entries, as `a, b = answer` takes it apart; anything else as it is."""
-    if not isinstance(value, Array) or not value.numbers.ndim:
-        return value
-    return [replace(value, numbers=np.asarray(entry)) for entry in value.numbers]
 
 
 def _things(count):

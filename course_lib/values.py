@@ -2,6 +2,7 @@
 and as a bool with truth_of()."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,6 +49,13 @@ def show(value):
 def printable(key):
     """A name out of an answer without what cannot be seen or changes how the rest is read."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(key))
+
+
+def unpacked(value):
+    """A tensor or an array as the list of its entries, as `a, b = answer` takes it apart; anything else as it is."""
+    if not isinstance(value, Array) or not value.numbers.ndim:
+        return value
+    return [replace(value, numbers=np.asarray(entry)) for entry in value.numbers]
 
 
 def entries_of(value):

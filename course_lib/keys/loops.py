@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from course_lib.exercise import Lesson
-from course_lib.judge import Answer, Layer, Tolerance, reports, unpacked
+from course_lib.judge import Answer, Layer, Tolerance, reports
 from course_lib.keys import quiz_07
 from course_lib.keys.lines import labels_of, run_lines
-from course_lib.values import number_of
+from course_lib.values import number_of, unpacked
 
 lesson = Lesson("07", "Training loops", quiz_07)
 

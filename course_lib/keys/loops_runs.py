@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from course_lib.judge import Answer, Layer, reports, unpacked
+from course_lib.judge import Answer, Layer, reports
 from course_lib.keys.lines import labels_in_any_order
 from course_lib.keys.loops import lesson
-from course_lib.values import number_of
+from course_lib.values import number_of, unpacked
 
 # --- 7.8 -------------------------------------------------------------------------------------------------------------
 

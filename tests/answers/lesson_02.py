@@ -192,6 +192,12 @@ def one_array_of_both(f, u, v):
     return both.grad.numpy()
 
 
+@bank.slip("partials_at", "are swapped", named="D11")
+def one_gradient_turned_round(f, u, v):
+    both = torch.tensor([u, v], dtype=torch.float64, requires_grad=True)
+    return torch.autograd.grad(f(*both), both)[0].flip(0)
+
+
 @bank.slip("partials_at", "positive")
 def signs_turned(f, u, v):
     du, dv = two_leaves(f, u, v)
