@@ -448,3 +448,30 @@ def test_the_questions_quoted_slips_are_what_the_other_way_gives():
 def test_recall_and_exit_tickets_name_questions_that_exist(lesson):
     assert set(lesson.recall) | set(lesson.exit_ticket) <= set(lesson.questions)
     assert len(lesson.exit_ticket) == 3
+
+
+@pytest.mark.parametrize("defined", [True, False], ids=["wrong", "missing"])
+def test_a_right_training_counts_beside_a_rounding_that_is_wrong_or_missing(defined):
+    rounding = """
+class RoundSTE(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return torch.round(x)
+    @staticmethod
+    def backward(ctx, g):
+        return 0 * g
+"""
+    training = """
+def train_quantised(x, y, steps, lr):
+    w = torch.zeros((), dtype=x.dtype, requires_grad=True)
+    for _ in range(steps):
+        (slope,) = torch.autograd.grad(((RoundSTE.apply(w) * x - y) ** 2).mean(), w)
+        with torch.no_grad():
+            w -= lr * slope
+    return RoundSTE.apply(w).item()
+"""
+    names = {"torch": torch}
+    exec(compile(rounding * defined + training, "<cell>", "exec"), names)
+    own = names.get("RoundSTE")
+    verdict = judge(EXERCISES["train_quantised"], LocalSource(names["train_quantised"]))
+    assert verdict.passed and names.get("RoundSTE") is own
