@@ -234,9 +234,9 @@ def describe(value, depth=0):
         return Array(kind=kind, dtype=value.dtype.name, numbers=np.array(value))
     if depth < DEPTH_LIMIT and isinstance(value, list | tuple):
         kind = list if isinstance(value, list) else tuple  # a named tuple is a tuple
-        return kind(describe(item, depth + 1) for item in value)
+        return kind(describe(item, depth + 1) for item in kind.__iter__(value))  # what it holds, whatever it says
     if depth < DEPTH_LIMIT and isinstance(value, dict):
-        return {str(key)[:TEXT_LIMIT]: describe(item, depth + 1) for key, item in value.items()}
+        return {str(key)[:TEXT_LIMIT]: describe(item, depth + 1) for key, item in dict.items(value)}
     return Other(type=type(value).__name__, text=_short(value))
 
 
