@@ -67,7 +67,10 @@ def _replays(mistake, transcript, alike, fresh):
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """When two replies show the same idea: the same failure or numbers, and the traces that the layer is about."""
+    """When two replies show the same idea: the same failure or numbers, and the traces that the layer is about.
+
+    The first reply is the mistake's, the other the student's.
+    """
 
     layer: Layer
     rtol: float
@@ -100,8 +103,8 @@ class Likeness:
         )
 
     def values(self, one, other):
-        if isinstance(one, tuple | list) != isinstance(other, tuple | list):
-            one, other = unpacked(one), unpacked(other)  # a table of two rows is two tensors
+        if self.layer is Layer.VALUE and isinstance(one, tuple | list):
+            other = unpacked(other)  # where two things are wanted, a table of two rows is two things
         if isinstance(one, tuple | list) and isinstance(other, tuple | list):
             return len(one) == len(other) and all(map(self.values, one, other))
         if isinstance(one, dict) and isinstance(other, dict):
