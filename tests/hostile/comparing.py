@@ -1,6 +1,6 @@
 """B. Subverting the comparison: only plain numbers of a fixed schema cross, and shape, dtype and values are compared."""
 
-from tests.hostile.attacks import FAILED, NO_CREDIT, PARTIAL, REFUSED, RIGHT, WRONG, WRONG_TYPE, Attack, body
+from tests.hostile.attacks import NO_CREDIT, PARTIAL, REFUSED, RIGHT, WRONG, WRONG_TYPE, Attack, body
 
 ATTACKS = [
     Attack("B1", "returns an object that equals everything", body("""
@@ -19,7 +19,7 @@ return torch.zeros(()).as_subclass(Liar)"""), NO_CREDIT),
     Attack("B2", "returns a dict that changes when it is read", body("""
 class Shifty(dict):
     def items(self): os._exit(0)
-return Shifty(a=1)"""), FAILED),
+return Shifty(a=1)"""), WRONG_TYPE),
     Attack("B3", "returns NaN", body("return float('nan')"), WRONG),
     Attack("B3", "returns infinity", body("return float('inf')"), WRONG),
     Attack("B4", "returns a vector that would broadcast", body("return torch.zeros(7)"), WRONG_TYPE),
