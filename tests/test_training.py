@@ -45,7 +45,15 @@ def test_an_interrupt_ends_it_gently_and_the_code_below_goes_on():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_second_interrupt_is_one_as_ever():
+@pytest.fixture
+def interruptible():
+    """Interrupts as in a notebook, also where this program was started in the background, which ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_interrupt_is_one_as_ever(interruptible):
     training = live_training(1000)
     with pytest.raises(KeyboardInterrupt):
         for _ in training:
