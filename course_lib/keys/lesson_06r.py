@@ -4,9 +4,8 @@ import numpy as np
 import torch
 
 from course_lib.exercise import Lesson
-from course_lib.judge import Layer
 from course_lib.keys import quiz_06r
-from course_lib.keys.lines import words_of
+from course_lib.keys.situations import Situations
 from course_lib.recipes import coded
 from course_lib.vectors import fields, point
 
@@ -15,14 +14,14 @@ lesson = Lesson("06r", "Review B", quiz_06r)
 # --- RB.1 ------------------------------------------------------------------------------------------------------------
 
 METHODS = ("backward", "autograd.grad", "vjp", "jvp", "jacrev", "jacfwd", "hvp", "detach")
-RIGHT = {  # situation: the methods that are right for it
+SITUATIONS = Situations({  # the methods that are right for each
     "A": ("backward",),
     "B": ("jacfwd",),
     "C": ("jacrev",),
     "D": ("jvp",),
     "E": ("hvp",),
     "F": ("vjp", "autograd.grad"),
-}
+}, METHODS)
 
 
 @lesson.exercise(
@@ -37,45 +36,11 @@ RIGHT = {  # situation: the methods that are right for it
 def review_b_methods(ask):
     """Six words, for the situations A to F."""
     with ask.part("six situations", 3):
-        answer = ask()
-        value = _words(answer.value)
-        shaped = len(value) == 6 and all(one in METHODS for one in value)
-        wanted = f"a list of six words, for A to F in this order, out of: {', '.join(METHODS)}"
-        answer.holds(shaped, wanted, _not_a_list_of_words(value), layer=Layer.TYPE)
-        if shaped:
-            wrong = [letter for letter, said in zip(RIGHT, value, strict=True) if said not in RIGHT[letter]]
-            answer.holds(not wrong, "the tool that fits each situation", f"yours do not fit {' and '.join(wrong)}",
-                         layer=Layer.VALUE)  # fmt: skip
-
-
-def _words(value):
-    """The six words, whether they came as a list or as a dict by letters, with or without module and brackets."""
-    value = [value[letter] for letter in RIGHT if letter in value] if isinstance(value, dict) else value
-    return words_of(value)
-
-
-def _not_a_list_of_words(words):
-    """What is the matter with a list that is not six of the words, or None where it is no list."""
-    unknown = [f"{word[:30]!r} for {letter}" for letter, word in zip(RIGHT, words, strict=False) if word not in METHODS]
-    if unknown and len(words) == len(RIGHT):
-        return f"you wrote {' and '.join(unknown)}, which is none of the words"
-    return f"your list has {len(words)} word{'s' * (len(words) != 1)}" if words else None
+        SITUATIONS.demand(ask(), "the tool that fits each situation")
 
 
 def _wrong_word(id, letter, said, sentence):
-    """Names the idea behind these words at a letter, if that is the first letter that is wrong."""
-
-    def recognise(transcript):
-        words = _words(transcript[0][2].value)
-        pairs = zip(RIGHT, words, strict=True) if len(words) == len(RIGHT) else ()
-        first = next(((at, word) for at, word in pairs if word not in RIGHT[at]), None)
-        return first is not None and first[0] == letter and first[1] in said
-
-    def answer():
-        return [said[0] if at == letter else right[0] for at, right in RIGHT.items()]
-
-    answer.__name__, answer.__doc__ = f"{letter}_{said[0]}", sentence
-    review_b_methods.mistake(id, fresh=True, recognise=recognise)(answer)
+    SITUATIONS.add_wrong_word(review_b_methods, id, letter, said, sentence)
 
 
 _wrong_word(

@@ -8,8 +8,8 @@ from torch import nn
 from course_lib.exercise import Lesson
 from course_lib.judge import Layer, Tolerance, reports
 from course_lib.keys import quiz_09r
-from course_lib.keys.lines import words_of
 from course_lib.keys.loops import signed_numbers
+from course_lib.keys.situations import Situations
 from course_lib.recipes import coded
 
 lesson = Lesson("09r", "Review C", quiz_09r)
@@ -17,7 +17,10 @@ lesson = Lesson("09r", "Review C", quiz_09r)
 # --- RC.1 ------------------------------------------------------------------------------------------------------------
 
 MEASUREMENTS = ("shape", "finite", "leaf", "norm", "graph", "perfect", "difference", "curve")
-RIGHT = {"A": "difference", "B": "leaf", "C": "shape", "D": "perfect", "E": "norm", "F": "graph"}
+SITUATIONS = Situations(
+    {"A": ["difference"], "B": ["leaf"], "C": ["shape"], "D": ["perfect"], "E": ["norm"], "F": ["graph"]},
+    MEASUREMENTS, read=lambda word: word.removesuffix("s"),  # one or several of a thing
+)  # fmt: skip
 
 
 @lesson.exercise(
@@ -33,45 +36,11 @@ RIGHT = {"A": "difference", "B": "leaf", "C": "shape", "D": "perfect", "E": "nor
 def review_c_methods(ask):
     """Six words, for the runs A to F."""
     with ask.part("six runs", 3):
-        answer = ask()
-        value = _words(answer.value)
-        shaped = len(value) == 6 and all(one in MEASUREMENTS for one in value)
-        wanted = f"a list of six words, for A to F in this order, out of: {', '.join(MEASUREMENTS)}"
-        answer.holds(shaped, wanted, _not_a_list_of_words(value), layer=Layer.TYPE)
-        if shaped:
-            wrong = [letter for letter, said in zip(RIGHT, value, strict=True) if said != RIGHT[letter]]
-            answer.holds(not wrong, "what answers most for each run", f"yours do not fit {' and '.join(wrong)}",
-                         layer=Layer.VALUE)  # fmt: skip
-
-
-def _words(value):
-    """The six words, whether they came as a list or as a dict by letters, one or several of a thing."""
-    value = [value[letter] for letter in RIGHT if letter in value] if isinstance(value, dict) else value
-    return [word.removesuffix("s") for word in words_of(value)]
-
-
-def _not_a_list_of_words(words):
-    """What is the matter with a list that is not six of the words, or None where it is no list."""
-    unknown = [f"{word[:30]!r} for {letter}" for letter, word in zip(RIGHT, words, strict=False) if word not in MEASUREMENTS]
-    if unknown and len(words) == len(RIGHT):
-        return f"you wrote {' and '.join(unknown)}, which is none of the words"
-    return f"your list has {len(words)} word{'s' * (len(words) != 1)}" if words else None
+        SITUATIONS.demand(ask(), "what answers most for each run")
 
 
 def _wrong_word(id, letter, said, sentence):
-    """Names the idea behind these words at a letter, if that is the first letter that is wrong."""
-
-    def recognise(transcript):
-        words = _words(transcript[0][2].value)
-        pairs = zip(RIGHT, words, strict=True) if len(words) == len(RIGHT) else ()
-        first = next(((at, word) for at, word in pairs if word != RIGHT[at]), None)
-        return first is not None and first[0] == letter and first[1] in said
-
-    def answer():
-        return [said[0] if at == letter else right for at, right in RIGHT.items()]
-
-    answer.__name__, answer.__doc__ = f"{letter}_{said[0]}", sentence
-    review_c_methods.mistake(id, fresh=True, recognise=recognise)(answer)
+    SITUATIONS.add_wrong_word(review_c_methods, id, letter, said, sentence)
 
 
 _wrong_word(
