@@ -8,7 +8,8 @@ import pytest
 
 from course_lib.explore_04 import _riddle
 
-PlaywrightTimeout = pytest.importorskip("playwright.sync_api").TimeoutError
+playwright = pytest.importorskip("playwright.sync_api")
+expect, PlaywrightTimeout = playwright.expect, playwright.TimeoutError
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 FILMSTRIP = """
@@ -137,10 +138,11 @@ def settle(page, view):
 
 
 def press(page, handle, key, view):
-    """Press a real key on a handle and wait until the sentence has changed."""
+    """Press a real key on a handle and wait until the sentence has changed, and the picture, which comes by itself."""
     before = sentence(view)
     handle.press(key)
     page.wait_for_function(CHANGED, arg=[view.element_handle(), before])
+    settle(page, view)
 
 
 def control(view, role, which):
@@ -179,8 +181,8 @@ def test_a_task_can_be_done_by_keys_alone_and_the_page_stays_where_it_is(lab, na
         follow(lab, view, [step])
         heights.add(view.bounding_box()["height"])
     view.locator(".course-tasks", has_text=wanted).wait_for(timeout=10_000)
-    assert picture(view).inner_html() != drawn
     settle(lab, view)  # the picture's name ends up equal to the sentence, both read in one moment
+    assert picture(view).inner_html() != drawn
     assert len(heights) == 1, f"the output jumps: {heights}"
 
 
@@ -327,7 +329,7 @@ def test_the_lens_hides_its_result_when_a_shape_changes(lab):
     shape.fill("(4,)")
     press(lab, shape, "Enter", view)
     assert "predict" in sentence(view)
-    assert guess.input_value() == ""
+    expect(guess).to_have_value("")
 
 
 def test_a_typing_error_is_one_sentence_and_the_lens_goes_on(lab):

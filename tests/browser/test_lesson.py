@@ -46,7 +46,10 @@ def test_lesson_01_runs_predicts_and_moves_by_keyboard(page, open_notebook, run_
     page.wait_for_function(
         "([cell, said]) => !cell.innerText.includes(said)", arg=[zoom.element_handle(), said], timeout=10_000
     )
-    assert zoom.locator("svg[role=img]").last.inner_html() != before
+    page.wait_for_function(
+        "([cell, drawn]) => [...cell.querySelectorAll('svg[role=img]')].at(-1).innerHTML !== drawn",
+        arg=[zoom.element_handle(), before],
+    )
     assert zoom.bounding_box()["height"] == height
 
 
