@@ -275,6 +275,13 @@ class Answer:
             self._fail(layer, wanted, got)
         return self
 
+    def holds_value(self, value, want, meaning, tolerance=CLOSE):
+        """What equals() demands, of a number or array that is inside of the answer."""
+        self._demand_reply()
+        if not self.broken:
+            self._compare(value, want, meaning, tolerance)
+        return self
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _fail(self, layer, wanted, got=None, pairs=()):

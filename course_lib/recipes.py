@@ -8,6 +8,7 @@ import inspect
 import math
 import textwrap
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -68,11 +69,16 @@ def from_source(source, name, *parameters):
     """The function of that name from its source, or with parameters what it returns for them; a Module stays as it is."""
     names = {"torch": torch, "nn": nn, "F": F, "np": np, "math": math, "__name__": "course"}
     try:
-        exec(compile(source, f"<{name}>", "exec"), names)
+        exec(_compiled(source, name), names)
         made = names[name](*parameters) if parameters else names[name]
     except Exception as error:
         raise TreeError(f"this source makes no function: {type(error).__name__}: {error}") from None
     return made if isinstance(made, nn.Module) else Coded(made)
+
+
+@lru_cache(maxsize=64)
+def _compiled(source, name):
+    return compile(source, f"<{name}>", "exec")
 
 
 class VectorFunction(Counted):
