@@ -57,6 +57,7 @@ class Program:
         return f"{left} {operation} {right}"
 
     @cached_property
+    @torch.enable_grad()
     def truth(self):
         """(value, gradients, all numbers on the way) by torch, in float64; the gradient of an unused leaf is None."""
         made = [torch.tensor(number, dtype=torch.float64, requires_grad=need)
