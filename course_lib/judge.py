@@ -275,11 +275,11 @@ class Answer:
             self._fail(layer, wanted, got)
         return self
 
-    def holds_value(self, value, want, meaning, tolerance=CLOSE):
-        """What equals() demands, of a number or array that is inside of the answer."""
+    def holds_value(self, value, want, meaning, tolerance=CLOSE, said="you returned"):
+        """What equals() demands, of a number or array that is inside of the answer; said: how it came about."""
         self._demand_reply()
         if not self.broken:
-            self._compare(value, want, meaning, tolerance)
+            self._compare(value, want, meaning, tolerance, said)
         return self
 
     # --- inside ------------------------------------------------------------------------------------------------------

@@ -3,13 +3,15 @@
 import inspect
 
 import numpy as np
+import torch
 
 from course_lib.exercise import Lesson
 from course_lib.judge import CLOSE, Layer, reports
 from course_lib.keys import mini
+from course_lib.keys.programs import off_zero, words
 from course_lib.observe import Array
-from course_lib.recipes import Recipe
-from course_lib.values import number_of
+from course_lib.recipes import Recipe, coded
+from course_lib.values import number_of, show
 
 lesson = Lesson("10", "Capstone: an engine of your own")
 
@@ -18,7 +20,7 @@ NO_GRADIENT = "no gradient arrived: its .grad is None after run_backward"
 
 def engine_for(name, own):
     """The Recipe of the engine that an answer of this name is used with: its notebook's own, or the course's."""
-    words = "the one of your notebook" if own else "one of the course around your answer"
+    words = "your notebook's" if own else "the course's around your answer"
     return Recipe("code", (inspect.getsource(mini), "bench", name, own), words)
 
 
@@ -37,42 +39,46 @@ def changed(name, **parts):
 # --- how an answer is used: travels as source ------------------------------------------------------------------------
 
 
-@reports(type=str, value=object, grads=list, tracked=bool, kept=bool)
-def operation(function, engine, inputs, requires_grad, others, g):
-    """the result of the operation, and what run_backward brings to its inputs when g arrives at the result"""
+@reports(type=str, value=object, grads=list, changed=list)
+def operation(function, engine, y):
+    """run_backward(y, g)"""
+    name, call, inputs, needs, g = y()
     with engine(function) as parts:
-        made = [parts.MiniTensor(np.array(one), requires_grad=need) for one, need in zip(inputs, requires_grad, strict=True)]
-        y = function(*made, **others)
-        if not isinstance(y, parts.MiniTensor):
-            return {"type": type(y).__name__, "value": None, "grads": [], "tracked": False, "kept": True}
-        value, g = np.array(y.data, dtype=float), np.array(g)
-        if any(requires_grad) and value.shape == g.shape:
-            parts.run_backward(y, g)
+        made = [parts.MiniTensor(np.array(one), requires_grad=need) for one, need in zip(inputs.values(), needs, strict=True)]
+        result = eval(call, {"np": np, name: function, **dict(zip(inputs, made, strict=True))})
+        if not isinstance(result, parts.MiniTensor):
+            return {"type": type(result).__name__, "value": None, "grads": [], "changed": []}
+        value, given = np.array(result.data, dtype=float), np.array(g)
+        if any(needs) and value.shape == given.shape:
+            parts.run_backward(result, given)
+        left = {one: np.array_equal(t.data, inputs[one]) for one, t in zip(inputs, made, strict=True)} | {
+            "g": np.array_equal(given, g)}
         return {
-            "type": "MiniTensor", "value": value, "grads": [t.grad for t in made], "tracked": bool(y.requires_grad),
-            "kept": all(np.array_equal(t.data, np.array(one)) for t, one in zip(made, inputs, strict=True)),
+            "type": "MiniTensor", "value": value, "grads": [t.grad for t in made],
+            "changed": [one for one, kept in left.items() if not kept],
         }
 
 
 # --- what the keys of the lesson demand ------------------------------------------------------------------------------
 
 
-def with_either(ask, drive, *args, right=lambda value: False, raising=None):
+def with_either(ask, drive, *args, right=lambda value: False, raising=None, engines=None):
     """The Answer to a question put to a part of an engine: with the notebook's own engine, or with the course's.
 
-    drive(answer, engine, *args); right(value): whether what it returned will do; raising: the exception that would. The one
-    that counts is the one that was right, or else that with the course's engine; but the own one where no other could be
-    answered at all.
+    drive(answer, engine, *args); right(value): whether what it returned will do; raising: the exception that would; engines:
+    two other Recipes to try. The one that counts is the one that was right, or else that with the course's engine; but the own
+    one where no other could be answered at all.
     """
     name = ask.exercise.name
-    own = ask.using(drive, engine_for(name, True), *args)
+    first, second = engines or (engine_for(name, True), engine_for(name, False))
+    own = ask.using(drive, first, *args)
     failure = own.reply.failure
     if right(own.value) if failure is None else raising in (failure.type, *failure.bases):
         return own
-    first = ask.transcript.pop()
-    course = ask.using(drive, engine_for(name, False), *args)
+    said = ask.transcript.pop()
+    course = ask.using(drive, second, *args)
     if course.reply.failure is not None and failure is None:
-        ask.transcript[-1] = first
+        ask.transcript[-1] = said
         return own
     return course
 
@@ -91,38 +97,65 @@ def alike(got, want):
     return bool((gap <= CLOSE.rtol).all())
 
 
-def demand_operation(ask, inputs, value, g, grads, *, needs=None, about=("the gradient",), **others):
-    """An operation of the engine: its value, and what arrives at each input (None: nothing) when g arrives at it.
+def as_call(name, call, inputs, needs, g):
+    """A call of an operation as it travels."""
+    return lambda: (name, call, inputs, needs, g)
 
-    inputs, g: nested lists of numbers or arrays; needs: which inputs require a gradient, all by default; about: what the
-    gradients are called, one for each input; others: what else the operation takes.
+
+def demand_operation(ask, call, truth, *, constant=(), grads=alike, **inputs):
+    """An operation of the engine, or what is made of it: its value, and what arrives at each input when g arrives at it.
+
+    call: how the answer is called, such as "mini_sum(t, 0)"; truth: the same of torch tensors; inputs: arrays by the names that
+    call uses; constant: the names of those that require no gradient; grads: says of (got, want) whether the gradients will do.
     """
-    inputs, g, needs = [np.asarray(one).tolist() for one in inputs], np.asarray(g).tolist(), needs or [True] * len(inputs)
-
-    def right(said):
-        return alike(said["value"], value) and alike(said["grads"], grads)
-
-    answer = with_either(ask, operation, inputs, needs, others, g, right=right)
-    said = answer.value
+    needs = [name not in constant for name in inputs]
+    leaves = [torch.tensor(one, requires_grad=need) for one, need in zip(inputs.values(), needs, strict=True)]
+    with torch.enable_grad():
+        y = truth(*leaves)
+    value, g = y.detach().numpy(), np.asarray(off_zero(ask.rng, tuple(y.shape)))
+    y.backward(torch.tensor(g))
+    want = [None if leaf.grad is None else leaf.grad.numpy() for leaf in leaves]
+    given = ", ".join(f"{name} = {words(one)}" for name, one in [*inputs.items(), ("g", g)])
+    named = {name: one.tolist() for name, one in inputs.items()}
+    recipe = coded(as_call, ask.exercise.name, call, named, needs, g.tolist(), text=f"{call}, with {given}")
+    answer = with_either(ask, operation, recipe, right=lambda said: alike(said["value"], value) and grads(said["grads"], want))
     if answer.reply.failure is not None:
-        answer.holds(False, "an answer")
-    elif said["type"] != "MiniTensor":
-        answer.holds(False, "a MiniTensor, as MiniTensor.made gives it", f"you returned a {said['type']}", Layer.TYPE)
-    else:
-        compare(answer, said["value"], value, "the value")
-        for got, want, meaning in zip(said["grads"], grads, about, strict=True):
-            compare(answer, got, want, meaning)
-        answer.holds(said["kept"], "inputs as they were", "the numbers of an input have changed", Layer.SIDE_EFFECT)
+        return answer.holds(False, "an answer")
+    said = answer.value
+    if said["type"] != "MiniTensor":
+        made = "a MiniTensor, as MiniTensor.made gives it"
+        return answer.holds(False, made, f"{call} is of type {said['type']}", Layer.TYPE)
+    compare(answer, said["value"], value, f"the value of {call}")
+    if not grads(said["grads"], want):
+        for name, got, wanted in zip(inputs, said["grads"], want, strict=True):
+            compare(answer, got, wanted, f"the gradient of {name}")
+    written = [name for name in said["changed"] if name != "g"]
+    answer.holds(not written, "inputs as they were", f"the numbers of {' and '.join(written)} have changed", Layer.SIDE_EFFECT)
+    if "g" in said["changed"]:
+        ask.advise("Your vjp changes what arrives in place. Others may still need it: make a new array.")
     return answer
 
 
-def compare(answer, got, want, meaning):
-    """One array or number of an answer against the wanted one; None where no gradient shall arrive."""
+def compare(answer, got, want, meaning, said="yours is"):
+    """One array or number of an answer against the wanted one; None where no gradient shall arrive.
+
+    said: how it came about.
+    """
     if answer.broken:
         return
     if want is None:
-        answer.holds(got is None, f"{meaning} stays None", f"{meaning} is {getattr(got, 'numbers', got)}")
+        answer.holds(got is None, f"{meaning} stays None", f"{meaning} is {words_of(got)}")
     elif got is None:
         answer.holds(False, meaning, NO_GRADIENT, Layer.CONNECTED)
+    elif not isinstance(got, Array) and number_of(got) is None:
+        answer.holds(False, f"{meaning} as an array", f"{meaning} is {show(got)}", Layer.TYPE)
+    elif np.shape(getattr(got, "numbers", got)) != np.shape(want):
+        shape = np.shape(getattr(got, "numbers", got))
+        answer.holds(False, f"shape {np.shape(want)}", f"{meaning} has shape {shape}", Layer.SHAPE)
     else:
-        answer.holds_value(got, np.asarray(want, dtype=float), meaning)
+        answer.holds_value(got, np.asarray(want, dtype=float), meaning, said=said)
+
+
+def words_of(got):
+    """Something of an answer that should not be there, in words."""
+    return words(got.numbers) if isinstance(got, Array) else show(got)

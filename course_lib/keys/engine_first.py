@@ -48,13 +48,19 @@ def run_programs(answer, engine, programs):
 # --- what the keys demand --------------------------------------------------------------------------------------------
 
 
-def demand_programs(ask, programs):
-    """The values and gradients of programs."""
+def demand_programs(ask, programs, engines=None):
+    """The values and gradients of programs. The first that is wrong is asked once more by itself, to speak about that one."""
     truths = [program.truth[:2] for program in programs]
     recipes = [program.recipe() for program in programs]
-    answer = with_either(ask, run_programs, recipes, right=lambda said: alike(said, truths))
+    answer = with_either(ask, run_programs, recipes, right=lambda said: alike(said, truths), engines=engines)
     if answer.reply.failure is not None:
         return answer.holds(False, "an answer")
+    pairs = zip(answer.value, truths, strict=True)
+    wrong = next((program for program, (said, truth) in zip(programs, pairs, strict=True) if not alike(said, truth)), None)
+    if wrong is not None and len(programs) > 1:
+        alone = demand_programs(ask, [wrong], engines)
+        return alone if alone.reply.failure is not None or not alike(alone.value, [wrong.truth[:2]]) else answer.holds(
+            False, "the same values and gradients again", "a program goes wrong among others and right by itself")
     for program, (value, grads), (want, want_grads) in zip(programs, answer.value, truths, strict=True):
         name = program.formula(program.steps[-1])
         if isinstance(value, str):

@@ -212,14 +212,14 @@ class Parts:
 def bench(name, own):
     """A function use(answer): the engine that goes with an answer of this name, as Parts, inside of a `with`.
 
-    own: the rest of it is from the answer's own notebook. Otherwise it is from here, and the notebook's names lead here for
-    as long as it is in use.
+    own: the rest of it is from the answer's own notebook, if that has a MiniTensor. Otherwise it is from here, and the
+    notebook's names lead here for as long as it is in use.
     """
 
     @contextlib.contextmanager
     def use(answer):
         names = names_of(answer)
-        if own:
+        if own and isinstance((names | {name: answer}).get("MiniTensor"), type):
             yield Parts({one: names[one] for one in NAMES if one in names} | {name: answer})
             return
         globals()[name] = answer
@@ -232,6 +232,22 @@ def bench(name, own):
             for one in here:
                 del names[one]
             names.update(before)
+
+    return use
+
+
+def beside(own_walk):
+    """A function use(answer): the MiniTensor that stands in an answer's notebook, if any, inside of a `with`, and a run_backward:
+    the notebook's own if it has one, or the one of this file."""
+
+    @contextlib.contextmanager
+    def use(answer):
+        names, found = names_of(answer), {"run_backward": run_backward}
+        if isinstance(names.get("MiniTensor"), type):
+            found["MiniTensor"] = names["MiniTensor"]
+        if own_walk and callable(names.get("run_backward")):
+            found["run_backward"] = names["run_backward"]
+        yield Parts(found)
 
     return use
 

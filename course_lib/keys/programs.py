@@ -45,8 +45,8 @@ class Program:
     def text(self):
         """The program in words: c = a * b, with a = 2, b = 3."""
         lines = [f"{LETTERS[len(self.numbers) + i]} = {self.formula(step)}" for i, step in enumerate(self.steps)]
-        given = ", ".join(f"{LETTERS[i]} = {show(_plain(number))}" for i, number in enumerate(self.numbers))
-        return f"{'; '.join(lines)}; {given}" + ("" if self.g is None else f"; g = {show(_plain(self.g))}")
+        given = ", ".join(f"{LETTERS[i]} = {words(number)}" for i, number in enumerate(self.numbers))
+        return f"{'; '.join(lines)}; {given}" + ("" if self.g is None else f"; g = {words(self.g)}")
 
     def formula(self, step):
         operation, left, right = step
@@ -77,8 +77,11 @@ class Program:
         return made[-1].detach().numpy(), grads, [one.detach().numpy() for one in made]
 
 
-def _plain(number):
-    return np.asarray(number, dtype=float) if np.ndim(number) else float(number)
+def words(number):
+    """A number or a NumPy array in a few words."""
+    if not np.ndim(number):
+        return show(float(number))
+    return show(np.asarray(number, dtype=float)).replace("tensor([", "array([").replace("a tensor of", "an array of")
 
 
 def off_zero(rng, shape=()):
