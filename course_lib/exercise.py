@@ -48,6 +48,7 @@ class Exercise:
     section: str  # where it is taught: "01b"
     key: Callable
     kind: str = "function"
+    optional: bool = False  # its points come on top of what all others add up to
     hints: tuple[str, ...] = ()
     given: Callable | str | None = None  # the broken function of a fix-me task, or the right-hand side of a value
     mistakes: list[Mistake] = field(default_factory=list)

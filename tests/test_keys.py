@@ -361,7 +361,7 @@ def test_an_exercise_says_all_that_a_student_needs(name):
     exercise = EXERCISES[name]
     assert exercise.title and 1 <= exercise.minutes <= (40 if exercise.lesson == "10" else 30)  # the capstone's are larger
     is_review = exercise.lesson.endswith("r")
-    pattern = r"K\d[a-e]?|KT" if exercise.lesson == "10" else rf"{exercise.lesson.removeprefix('0')}\.\d+[a-f]?"
+    pattern = r"K\d[a-e]?|KT|T\d" if exercise.lesson == "10" else rf"{exercise.lesson.removeprefix('0')}\.\d+[a-f]?"
     assert re.fullmatch(r"R[A-C]\.\d" if is_review else pattern, exercise.number)
     assert re.fullmatch(r"r[A-C]" if is_review else rf"{exercise.lesson}[a-g]", exercise.section)
     assert len(exercise.hints) >= 3 or exercise.points == 0

@@ -76,12 +76,23 @@ def by_student(submissions):
     return found
 
 
+def verdicts_on(handed_in):
+    """Pairs (exercise, verdict) of what one student has handed in."""
+    return [(exercise, one.verdict) for submission in handed_in
+            for exercise, (one, _) in zip(submission.exercises, submission.graded, strict=True)]  # fmt: skip
+
+
+def most_of(pairs):
+    """The points that pairs (exercise, verdict) add up to; an optional exercise's come on top and are not in it."""
+    return sum(verdict.max_score for exercise, verdict in pairs if not exercise.optional)
+
+
 def total(student, handed_in, page):
-    verdicts = [one.verdict for submission in handed_in for one, _ in submission.graded]
-    judged = [verdict for verdict in verdicts if GROUP_OF[verdict.status] != "not judged"]
+    pairs = verdicts_on(handed_in)
+    judged = [pair for pair in pairs if GROUP_OF[pair[1].status] != "not judged"]
     return Total(
-        student=student, page=page, score=sum(v.score for v in judged), most=sum(v.max_score for v in judged),
-        groups=Counter(GROUP_OF[v.status] for v in verdicts),
+        student=student, page=page, score=sum(verdict.score for _, verdict in judged), most=most_of(judged),
+        groups=Counter(GROUP_OF[verdict.status] for _, verdict in pairs),
     )  # fmt: skip
 
 
@@ -130,11 +141,11 @@ def feedback_page(student, handed_in, exercises):
     lessons = [(one, [(exercise, g.verdict, card(g.verdict, exercise))
                       for exercise, (g, _) in zip(one.exercises, one.graded, strict=True)])
                for one in handed_in]  # fmt: skip
-    verdicts = [verdict for _, items in lessons for _, verdict, _ in items]
+    pairs = verdicts_on(handed_in)
     return pages.get_template("feedback.html").render(
-        student=student, lessons=lessons, group_of=GROUP_OF, score=sum(verdict.score for verdict in verdicts),
-        most=sum(verdict.max_score for verdict in verdicts if GROUP_OF[verdict.status] != "not judged"),
-        waiting=sum(GROUP_OF[verdict.status] == "not judged" for verdict in verdicts),
+        student=student, lessons=lessons, group_of=GROUP_OF, score=sum(verdict.score for _, verdict in pairs),
+        most=most_of(pair for pair in pairs if GROUP_OF[pair[1].status] != "not judged"),
+        waiting=sum(GROUP_OF[verdict.status] == "not judged" for _, verdict in pairs),
     )  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def rows_of(submission, seed_id):
 def grades(submissions, columns):
     """The rows of grades.csv. A score nobody could determine is left empty; so is what was not handed in."""
     yield ["student", *(exercise.name for exercise in columns), "total", "max", "needs_attention"]
-    most = sum(exercise.points for exercise in columns)
+    most = sum(exercise.points for exercise in columns if not exercise.optional)
     for student, handed_in in report.by_student(submissions).items():
         scores = {
             one.verdict.exercise: one.verdict.score
@@ -114,10 +114,10 @@ def write_template(template, submissions, out):
     """The platform's table with the totals in it, beside the other results; sentences about what came of it."""
     totals = {}
     for student, handed_in in report.by_student(submissions).items():
-        verdicts = [one.verdict for submission in handed_in for one, _ in submission.graded]
-        judged = all(verdict.status not in UNJUDGED for verdict in verdicts) and verdicts
-        score = sum(verdict.score for verdict in verdicts) if judged else None
-        totals[student] = score, sum(verdict.max_score for verdict in verdicts)
+        pairs = report.verdicts_on(handed_in)
+        judged = all(verdict.status not in UNJUDGED for _, verdict in pairs) and pairs
+        score = sum(verdict.score for _, verdict in pairs) if judged else None
+        totals[student] = score, report.most_of(pairs)
     text, said = template.filled(totals)
     write(out / f"filled-{template.name}", [text])
     return said

@@ -1,8 +1,9 @@
 """The report counts right and names its pages safely."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
-from course_lib.grader import report
+from course_lib.grader import report, views
 from course_lib.grader.grade import Graded
 from course_lib.judge import Layer, Problem, Status, Verdict
 from tests.grader.toys import lesson
@@ -47,6 +48,18 @@ def test_distribution_has_full_marks_in_the_last_tenth_and_counts_only_what_was_
     assert [one.share for one in totals] == [1.0, 0.0, 0.0, 0.0, 0.0]
     assert totals[-1].most == 1  # emil's slope could not be judged
     assert [count for _, count, _ in report.histogram(totals)] == [4, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_points_of_an_optional_exercise_come_on_top():
+    extra = replace(DOUBLE, optional=True)
+    for status, score, shown in ((Status.CORRECT, 1.0, "2 of 1 points"), (Status.OPEN, 0.0, "1 of 1 points")):
+        one = handed_in("anna", RIGHT[0], verdict(extra, status, score))
+        one.exercises = (SLOPE, extra)
+        total = report.total("anna", [one], "p.html")
+        assert (total.score, total.most) == (1.0 + score, 1)
+        assert shown in report.feedback_page("anna", [one], [SLOPE, extra])
+        (_, row) = views.grades([one], [SLOPE, extra])
+        assert row[:5] == ["anna", 1.0, score, 1.0 + score, 1]
 
 
 def test_exercises_are_counted_by_what_happened():
