@@ -15,6 +15,7 @@ _HOMES = {
     "depth_dial": "explore_06", "softmax_seesaw": "explore_06",
     "learning_rate_dial": "explore_07", "loop_builder": "explore_07", "live_training": "training",
     "gradient_xray": "explore_08", "staircase_walk": "explore_09", "upstream_dial": "explore_09",
+    "backward_order": "explore_10",
     "plot_contour": "plots_fields", "plot_descent": "plots_fields", "plot_slices": "plots_fields",
     "plot_jacobian": "plots_jacobians", "plot_map": "plots_jacobians", "plot_ribbons": "plots_jacobians",
     "plot_activation": "plots_networks", "plot_gradient_flow": "plots_networks", "plot_losses": "plots_networks",

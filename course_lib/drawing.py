@@ -425,14 +425,14 @@ def _interrupted(curve, x, y, half_width, half_height):
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def graph_axes(width, height):
+def graph_axes(width, height, gradient="∂: gradient, how fast the result changes with it"):
     """Axes whose units are points, below a legend, in a new figure of that size."""
     made = theme.figure(width=width / 72, height=(height + LEGEND) / 72)
     ax = made.axes[0]
     ax.set_position((0, 0, 1, height / (height + LEGEND)))
     x = MARGIN
     with theme.style():
-        for text, color in (("plain number: value", VALUE), ("∂: gradient, how fast the result changes with it", GRADIENT),
+        for text, color in (("plain number: value", VALUE), (gradient, GRADIENT),
                             ("×: local derivative", INK)):
             made.text(x / width, 1 - 0.62 * LEGEND / (height + LEGEND), text, color=color, size=LABEL_SIZE, va="center")
             x += (len(text) + 2.5) * LABEL_SIZE * 0.56

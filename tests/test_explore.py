@@ -35,6 +35,7 @@ OWN = {
     "gradient_xray": lambda: explore.gradient_xray(lambda x: (w * x).sum()).set(row="0"),
     "upstream_dial": lambda: explore.upstream_dial(lambda x: w * x).set(g=2),
     "staircase_walk": lambda: explore.staircase_walk(lambda x: w * x).set(steps=2),
+    "backward_order": lambda: explore.backward_order(lambda x: (w * x).sin() * x, x=0.7).set(order=("y",)),
 }
 
 

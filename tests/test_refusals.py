@@ -26,7 +26,7 @@ VECTOR = {
 }
 GRAPH = {
     "trace": lambda f: c.trace(f, x=0.7), "step_through": lambda f: c.step_through(f, x=0.7),
-    "backprop_stepper": lambda f: c.backprop_stepper(f, x=0.7),
+    "backprop_stepper": lambda f: c.backprop_stepper(f, x=0.7), "backward_order": lambda f: c.backward_order(f, x=0.7),
 }
 ELEMENTWISE = {"depth_dial": c.depth_dial, "staircase_walk": c.staircase_walk, "upstream_dial": c.upstream_dial}
 

@@ -44,13 +44,14 @@ CELLS = {
     "builder": "loop_builder()",
     "upstream": "upstream_dial()",
     "stairs": "staircase_walk()",
+    "order": "backward_order()",
     "film": FILMSTRIP,
 }
 EXPLORERS = [name for name in CELLS if name not in ("import", "plot", "film")]
 TWO_PANELS = ("zoom", "writer", "compass", "mixer", "detector", "microscope", "rate")
 PLAYING = {"zoom": "zoom ×", "compass": "dial °", "depth": "layers", "rate": "learning rate", "stairs": "steps",
            "film": "x"}
-WITH_SLIDERS = [name for name in EXPLORERS if name not in ("lens", "detector", "builder")]
+WITH_SLIDERS = [name for name in EXPLORERS if name not in ("lens", "detector", "builder", "order")]
 
 RIGHT, LEFT = "ArrowRight", "ArrowLeft"
 CHANGED = "([node, old]) => node.querySelector('.course-sentence').innerText !== old"
@@ -91,6 +92,7 @@ WAYS = {
         [("button", ("C", 0), "Enter"), ("slider", 0, f"{RIGHT}×3"), ("button", ("C", 1), "Enter")], "✓ Which of",
     ),
     "stairs": ([("slider", 2, f"{LEFT}×2"), ("slider", 1, f"{RIGHT}×11")], "✓ Be at loss 0"),
+    "order": ([("button", (name, 0), "Enter") for name in "yqpsa"], "✓ Ask every node once, in an order that brings the right"),
 }
 
 
