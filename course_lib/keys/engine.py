@@ -7,13 +7,13 @@ import torch
 
 from course_lib.exercise import Lesson
 from course_lib.judge import CLOSE, Layer, reports
-from course_lib.keys import mini
+from course_lib.keys import mini, quiz_10
 from course_lib.keys.programs import off_zero, words
 from course_lib.observe import Array
 from course_lib.recipes import Recipe, coded
 from course_lib.values import number_of, show
 
-lesson = Lesson("10", "Capstone: an engine of your own")
+lesson = Lesson("10", "Capstone: an engine of your own", quiz_10)
 
 NO_GRADIENT = "no gradient arrived: its .grad is None after run_backward"
 
