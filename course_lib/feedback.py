@@ -46,6 +46,10 @@ ERRORS = (
     ("Boolean value of Tensor with more than one value",
      "Python's if wants one True or False: use torch.where for a choice at every entry"),
     ("'NoneType' object has no attribute 'zero_'", ".grad is None before the first backward"),
+    ("'MiniTensor' object has no attribute 'backward'", "here the walk back is a function: run_backward(y)"),
+    ("cannot unpack non-iterable MiniTensor", "a parent comes as a pair: MiniTensor.made(value, (a, lambda g: ...))"),
+    ("operands could not be broadcast", "NumPy cannot put these shapes together: print them; g has the shape of the result"),
+    ("matmul: Input operand", "for A @ B the last axis of A must be as long as the last but one of B: is a .T missing?"),
     ("object has no attribute 'backward'",
      "a plain number has no backward: .item(), float() or a function from math turned the tensor into one"),
     ("'NoneType'", "something is None here: .grad before the first backward, .grad of a result in the middle, or a function "

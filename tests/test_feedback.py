@@ -14,6 +14,7 @@ from course_lib import feedback
 from course_lib.exercise import Exercise, all_exercises
 from course_lib.feedback import Feedback, Note, explain_error, html, lines, plain
 from course_lib.judge import Check, Layer, LocalSource, Problem, Status, Verdict, judge
+from course_lib.keys import mini
 from course_lib.observe import Failure, observe
 
 EVIL = '<script>alert("x")</script>&'
@@ -142,6 +143,10 @@ PROVOKED = {
     "can't optimize a non-leaf Tensor": lambda: torch.optim.SGD([leaf() * 2], lr=0.1),
     "'NoneType' object has no attribute 'zero_'": lambda: leaf().grad.zero_(),
     "object has no attribute 'backward'": lambda: leaf().sum().item().backward(),
+    "'MiniTensor' object has no attribute 'backward'": lambda: (mini.MiniTensor(2.0) * 3).backward(),
+    "cannot unpack non-iterable MiniTensor": lambda: mini.MiniTensor.made(1.0, mini.MiniTensor(2.0)),
+    "operands could not be broadcast": lambda: np.ones(3) + np.ones(2),
+    "matmul: Input operand": lambda: np.ones((5, 3)) @ np.ones((4, 3)),
     "'NoneType'": lambda: leaf() - 0.1 * leaf().grad,
     "can only convert": lambda: np.ones(2).item(),
     "a Tensor with": lambda: leaf().item(),
