@@ -49,7 +49,7 @@ def operation(function, engine, y):
         if not isinstance(result, parts.MiniTensor):
             return {"type": type(result).__name__, "value": None, "grads": [], "changed": []}
         value, given = np.array(result.data, dtype=float), np.array(g)
-        if any(needs) and value.shape == given.shape:
+        if any(needs) and value.shape == given.shape and np.isfinite(value).all():
             parts.run_backward(result, given)
         left = {one: np.array_equal(t.data, inputs[one]) for one, t in zip(inputs, made, strict=True)} | {
             "g": np.array_equal(given, g)}
@@ -102,23 +102,29 @@ def as_call(name, call, inputs, needs, g):
     return lambda: (name, call, inputs, needs, g)
 
 
-def demand_operation(ask, call, truth, *, constant=(), grads=alike, **inputs):
+def demand_operation(ask, call, truth, *, constant=(), settled=None, g=None, **inputs):
     """An operation of the engine, or what is made of it: its value, and what arrives at each input when g arrives at it.
 
     call: how the answer is called, such as "mini_sum(t, 0)"; truth: the same of torch tensors; inputs: arrays by the names that
-    call uses; constant: the names of those that require no gradient; grads: says of (got, want) whether the gradients will do.
+    call uses; constant: the names of those that require no gradient; settled(got, want): the wanted
+    gradients where several will do, after what came; g: drawn at random where none is given.
     """
     needs = [name not in constant for name in inputs]
     leaves = [torch.tensor(one, requires_grad=need) for one, need in zip(inputs.values(), needs, strict=True)]
     with torch.enable_grad():
         y = truth(*leaves)
-    value, g = y.detach().numpy(), np.asarray(off_zero(ask.rng, tuple(y.shape)))
+    value, g = y.detach().numpy(), np.asarray(off_zero(ask.rng, tuple(y.shape)) if g is None else g)
     y.backward(torch.tensor(g))
     want = [None if leaf.grad is None else leaf.grad.numpy() for leaf in leaves]
     given = ", ".join(f"{name} = {words(one)}" for name, one in [*inputs.items(), ("g", g)])
     named = {name: one.tolist() for name, one in inputs.items()}
     recipe = coded(as_call, ask.exercise.name, call, named, needs, g.tolist(), text=f"{call}, with {given}")
-    answer = with_either(ask, operation, recipe, right=lambda said: alike(said["value"], value) and grads(said["grads"], want))
+
+    def wanted(said):
+        return settled(said["grads"], want) if settled else want
+
+    answer = with_either(
+        ask, operation, recipe, right=lambda said: alike(said["value"], value) and alike(said["grads"], wanted(said)))
     if answer.reply.failure is not None:
         return answer.holds(False, "an answer")
     said = answer.value
@@ -126,14 +132,20 @@ def demand_operation(ask, call, truth, *, constant=(), grads=alike, **inputs):
         made = "a MiniTensor, as MiniTensor.made gives it"
         return answer.holds(False, made, f"{call} is of type {said['type']}", Layer.TYPE)
     compare(answer, said["value"], value, f"the value of {call}")
-    if not grads(said["grads"], want):
-        for name, got, wanted in zip(inputs, said["grads"], want, strict=True):
-            compare(answer, got, wanted, f"the gradient of {name}")
+    for name, got, right in zip(inputs, said["grads"], wanted(said), strict=True):
+        compare(answer, got, right, f"the gradient of {name}")
     written = [name for name in said["changed"] if name != "g"]
     answer.holds(not written, "inputs as they were", f"the numbers of {' and '.join(written)} have changed", Layer.SIDE_EFFECT)
     if "g" in said["changed"]:
         ask.advise("Your vjp changes what arrives in place. Others may still need it: make a new array.")
     return answer
+
+
+def too_early(ask):
+    """Whether the parts before do not hold: then a part that builds on them waits, and what went wrong there is spoken of."""
+    if ask.problems:
+        ask.note(Layer.METHOD, (), "not asked yet", "the parts before first: this one builds on them")
+    return bool(ask.problems)
 
 
 def compare(answer, got, want, meaning, said="yours is"):

@@ -12,12 +12,12 @@ from course_lib.keys.programs import LETTERS, Program, off_zero, random_program
 
 
 @reports(list)
-def run_programs(answer, engine, programs):
-    """small programs, and what run_backward brings to each number"""
+def run_programs(answer, engine, program):
+    """a small program, and what run_backward brings to each number"""
     found = []
     with engine(answer) as parts:
-        for program in programs:
-            numbers, needs, steps, g = program()
+        for one in program if isinstance(program, list) else [program]:
+            numbers, needs, steps, g = one()
             made = [parts.MiniTensor(number, requires_grad=need) for number, need in zip(numbers, needs, strict=True)]
             leaves = list(made)
             for operation, left, right in steps:
@@ -52,6 +52,7 @@ def demand_programs(ask, programs, engines=None):
     """The values and gradients of programs. The first that is wrong is asked once more by itself, to speak about that one."""
     truths = [program.truth[:2] for program in programs]
     recipes = [program.recipe() for program in programs]
+    recipes = recipes if len(recipes) > 1 else recipes[0]
     answer = with_either(ask, run_programs, recipes, right=lambda said: alike(said, truths), engines=engines)
     if answer.reply.failure is not None:
         return answer.holds(False, "an answer")

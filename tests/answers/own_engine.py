@@ -14,6 +14,7 @@ class MiniTensor:
 
     def take(self, share):
         if self.requires_grad:
+            share = mini_unbroadcast(share, self.data.shape)
             self.inbox = share if self.inbox is None else self.inbox + share
 
     def result(self, data, push, *children):
@@ -96,3 +97,55 @@ def run_backward(root, g=None):
                 ready.append(child)
     if root.children:
         root.used = True
+
+
+def mini_unbroadcast(g, shape):
+    """Puts a 1 in front for each missing axis, then sums over every axis where there is a 1."""
+    padded = (1,) * (np.ndim(g) - len(shape)) + tuple(shape)
+    ones = tuple(axis for axis, length in enumerate(padded) if length == 1)
+    return np.sum(g, axis=ones, keepdims=True).reshape(shape)
+
+
+def mini_sum(t, axis=None):
+    kept = t.data.sum(axis=axis, keepdims=True).shape
+    return t.result(t.data.sum(axis=axis), lambda g: t.take(np.reshape(g, kept) + 0 * t.data), t)
+
+
+def mini_mean(t, axis=None):
+    entries = t.data.size if axis is None else t.data.shape[axis]
+    return mini_sum(t, axis) / entries
+
+
+def mini_matmul(a, b):
+    def push(g):
+        a.take(g @ b.data.T)
+        b.take(a.data.T @ g)
+
+    return a.result(a.data @ b.data, push, a, b)
+
+
+def mini_index(t, key):
+    def push(g):
+        places = np.arange(t.data.size).reshape(t.data.shape)[key]
+        t.take(np.bincount(np.ravel(places), np.ravel(g), t.data.size).reshape(t.data.shape))
+
+    return t.result(t.data[key], push, t)
+
+
+def mini_relu(t):
+    return t.result(t.data.clip(0), lambda g: t.take(np.where(t.data > 0, g, 0)), t)
+
+
+def mini_exp(t):
+    out = t.result(np.exp(t.data), lambda g: t.take(g * out.data), t)
+    return out
+
+
+def mini_log(t):
+    return t.result(np.log(t.data), lambda g: t.take(g / t.data), t)
+
+
+def mini_log_softmax(t, axis):
+    shifted = t.data - np.max(t.data, axis, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis, keepdims=True))
+    return t.result(logs, lambda g: t.take(g - np.exp(logs) * np.sum(g, axis, keepdims=True)), t)
