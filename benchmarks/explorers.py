@@ -22,6 +22,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from course_lib import explore, theme  # noqa: E402
+from course_lib.controls import Cards  # noqa: E402
 from course_lib.formula import Formula, x  # noqa: E402
 from course_lib.live import Choice, Filmstrip, LogSlider, Scene, Slider  # noqa: E402
 from course_lib.plots import plot_with_derivative  # noqa: E402
@@ -59,6 +60,9 @@ def some_controls(explorer):
             seen.add(type(control))
             stops = control.stops
             yield explorer, key, [stops[(i + 1) % len(stops)] for i in range(EVENTS)], None
+        if isinstance(control, Cards):  # one more each time, the first one last
+            cards = control.cards[::-1]
+            yield explorer, key, [cards[: 1 + i % len(cards)] for i in range(EVENTS)], None
 
 
 def median_ms(event, values):
@@ -76,6 +80,8 @@ def live_event(explorer, key):
     """The value arrives at the widget, as it does from the browser."""
     explorer.widget  # noqa: B018 - built before the clock starts
     control = explorer._view.controls[key]
+    if isinstance(explorer.controls[key], Cards):  # buttons have no value to set
+        return lambda value: explorer._view.moved(key, value)
     return lambda value: setattr(control, "value", value)
 
 
