@@ -150,6 +150,19 @@ QUESTIONS = {
         slips={"rise": "The gradient of the logits is p − onehot. What becomes of it when p is nearly right?"},
         why="p − onehot goes to 0, and every gradient is made of it.",
     ),
+    "10-white": Question(
+        "A 0 has a white middle, where the pixels are 0. Is the slope of logit 0 by these pixels positive or negative?",
+        choice("negative", "positive"),
+        slips={"positive": "Then a darker middle would make it more of a 0."},
+        why="Ink in the middle speaks against a 0. That a pixel is white does not make its slope 0.",
+    ),
+    "10-darker": Question(
+        "A 3 is read as a 5. One pixel has the slope 2 on logit 5 and 3 on logit 3, and gets darker by 0.1. The lead of the "
+        "5, logit 5 minus logit 3: rises or falls?",
+        choice("falls", "rises"),
+        slips={"rises": "Logit 5 does. Logit 3 rises more."},
+        why="0.1·2 − 0.1·3. What counts is the difference.",
+    ),
     "10-mended": Question(
         "Every digit that is read wrongly is moved by 0.05 in each pixel, against the lead of the wrong class. More than half of "
         "them are read rightly then, or fewer than half?",

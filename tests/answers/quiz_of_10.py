@@ -167,6 +167,14 @@ def end_of_training():
     return "fall" if last < first else "rise"
 
 
+def middle_of_a_zero():
+    """The sign of the slope of logit 0 by the four pixels in the middle, over all zeros that are read rightly."""
+    net, X, y, *_ = trained()
+    zeros = X[(y == 0) & (net(X).argmax(1) == 0)].clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(net(zeros)[:, 0].sum(), zeros)
+    return "positive" if slopes.reshape(-1, 8, 8)[:, 3:5, 3:5].mean() > 0 else "negative"
+
+
 def mended():
     net, X, y, *_ = trained()
     said = net(X).argmax(1)
@@ -226,6 +234,8 @@ bank.computed |= {
     "10-caught": lambda: last_share_wins([-0.6 * math.cos(0.7)]),
     "10-ratio": step_size,
     "10-norms": end_of_training,
+    "10-white": middle_of_a_zero,
+    "10-darker": lambda: "rises" if slope_of(lambda x: 2 * x - 3 * x, 0.7) > 0 else "falls",
     "10-mended": mended,
     "10-lead": lambda: 9 / 50,
     "10-random": shaken,
