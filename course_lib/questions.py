@@ -152,7 +152,7 @@ def _read_word(words, wanted):
             with contextlib.suppress(Unreadable):
                 return show_number(read_number(word))
         for known in words or ("None",):
-            if word.removeprefix("torch.") == _plain_word(known).removeprefix("torch."):
+            if _bare_word(word) == _bare_word(_plain_word(known)):
                 return known
         raise Unreadable(f"{typed!r} is not an answer here; type {wanted}.")
 
@@ -164,9 +164,14 @@ def _plain_word(text):
     return text.strip("'\"` .").lower().replace("−", "-")
 
 
+def _bare_word(word):
+    """Without what may be left out: the tenth, a tenth and tenth are one answer, and so are falls and fall."""
+    return re.sub(r"^(torch\.|an? |the )", "", word).removesuffix("s")
+
+
 def _is_error(typed):
     word = typed.lower().strip(" .!").removeprefix("it ")
-    return word.startswith("raise") or word in ("error", "an error", "exception", "fails", "runtimeerror")
+    return bool(word.startswith("raise") or word == "fails" or re.fullmatch(r"(an? )?[a-z]*(error|exception)", word))
 
 
 def _equal(a, b):

@@ -1,10 +1,12 @@
 """Typed answers are read the way people write them, and what cannot be read gets a sentence."""
 
 import math
+import re
 
 import pytest
 
 from course_lib import questions
+from course_lib.exercise import all_lessons
 from course_lib.questions import (
     Question,
     Unreadable,
@@ -77,7 +79,7 @@ def test_what_is_no_shape_is_said_in_a_sentence(typed):
 
 
 @pytest.mark.parametrize(
-    "typed", ["raises", "Raises.", "error", "an error", "exception", "it raises", "raises an error"]
+    "typed", ["raises", "Raises.", "error", "an error", "exception", "RecursionError", "a TypeError", "it raises", "raises an error"]
 )
 def test_an_error_has_many_names(typed):
     assert Question("", raises_or_shape((2, 4))).read(typed) == "raises"
@@ -96,6 +98,20 @@ def test_a_shape_may_be_typed_where_an_error_is_possible():
 @pytest.mark.parametrize("typed", ["x", "X", " x ", "`x`", "'x'", '"x"'])
 def test_a_word_may_be_quoted_and_in_any_case(typed):
     assert Question("", choice("x", "y")).read(typed) == "x"
+
+
+@pytest.mark.parametrize("typed, read", [("tenth", "a tenth"), ("the tenth", "a tenth"), ("a tenth", "a tenth"),
+                                         ("an input", "input"), ("fall", "falls"), ("Rises.", "rise")])
+def test_a_word_may_have_an_article_or_an_s_too_many_or_too_few(typed, read):
+    assert Question("", choice("a tenth", "input", "falls", "rise")).read(typed) == read
+
+
+def test_no_two_answers_of_one_question_are_the_same_word():
+    for lesson in all_lessons():
+        for question in lesson.questions.values():
+            if question.kind.wanted.startswith("one of "):
+                words = re.split(r", (?![^(]*\))", question.kind.wanted.removeprefix("one of "))
+                assert [question.read(word) for word in words] == words
 
 
 def test_a_word_that_is_no_choice_is_told_the_choices():
