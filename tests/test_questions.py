@@ -79,7 +79,8 @@ def test_what_is_no_shape_is_said_in_a_sentence(typed):
 
 
 @pytest.mark.parametrize(
-    "typed", ["raises", "Raises.", "error", "an error", "exception", "RecursionError", "a TypeError", "it raises", "raises an error"]
+    "typed",
+    ["raises", "Raises.", "error", "an error", "exception", "RecursionError", "a TypeError", "it raises", "raises an error"],
 )
 def test_an_error_has_many_names(typed):
     assert Question("", raises_or_shape((2, 4))).read(typed) == "raises"
