@@ -48,7 +48,8 @@ ERRORS = (
     ("'NoneType' object has no attribute 'zero_'", ".grad is None before the first backward"),
     ("'MiniTensor' object has no attribute 'backward'", "here the walk back is a function: run_backward(y)"),
     ("cannot unpack non-iterable MiniTensor", "a parent comes as a pair: MiniTensor.made(value, (a, lambda g: ...))"),
-    ("operands could not be broadcast", "NumPy cannot put these shapes together: print them; g has the shape of the result"),
+    ("operands could not be broadcast", "NumPy cannot put these shapes together: print them; g has the shape of the result, and "
+     "a sum takes its axis away unless keepdims=True"),
     ("matmul: Input operand", "for A @ B the last axis of A must be as long as the last but one of B: is a .T missing?"),
     ("object has no attribute 'backward'",
      "a plain number has no backward: .item(), float() or a function from math turned the tensor into one"),
@@ -57,10 +58,12 @@ ERRORS = (
     ("and 'Dual'", "with a plain number on its left, Python asks the class on its right for __radd__, __rmul__ or __rsub__"),
     ("'MiniTensor' object has no attribute", "a MiniTensor has what its class gives it: its numbers are in .data"),
     ("which has no callable", "a function of NumPy met a MiniTensor: its numbers are in .data"),
+    ("'MiniTensor' object is not subscriptable", "a MiniTensor cannot be indexed by itself: its numbers are in .data"),
+    ("number, not 'MiniTensor'", "numbers are wanted here, and a MiniTensor came: its numbers are in .data"),
+    ("arrays can be converted to Python scalars", "a function from math takes one number: those of NumPy take whole arrays"),
     ("instances of 'MiniTensor'", "compare the numbers, t.data, and not the MiniTensor around them"),
-    ("could not be broadcast",
-     "these two shapes cannot be stretched to each other: a sum takes its axis away, unless keepdims=True"),
-    ("mismatch in its core dimension", "the inner sizes differ"),
+    ("out of bounds for array of dimension", "the array has fewer axes than that, perhaps because a sum has just taken one away"),
+    ("cannot reshape array", "reshape keeps the number of entries: only a sum makes fewer of many"),
     ("truth value of an array", "Python's if wants one True or False: use np.where, or the comparison as a factor"),
     ("'numpy.ndarray' object is not callable",
      "brackets call a function, and this is an array: in a pair (input, vjp) the vjp is a function of g"),
@@ -74,6 +77,7 @@ ERRORS = (
     ("to return a Tensor, got", "torch.func needs a function that returns a tensor: no .item() or float() inside it"),
     ("must be Tensor, not NoneType",
      "None stands where a tensor is wanted: .grad before the first backward, or of a tensor that took no part in it"),
+    ("must be Tensor, not numpy.ndarray", "a function of torch met a NumPy array: what is computed in NumPy stays in NumPy"),
     ("must be Tensor, not", "a function of torch met a plain number: make a tensor of it first"),
     ("invalid index of a 0-dim tensor", "this tensor is a single number and has no entries: leave out the index"),
     ("expected Tensor as element",
@@ -183,6 +187,9 @@ def next_step(verdict, exercise):
             return f"Change that one thing and run the cell again; section {exercise.section} is about this."
         if not verdict.problem.failure.code and exercise.kind == "class":
             return "Print in each method what goes in and what it returns, with shapes, and run the cell again."
+        if not verdict.problem.failure.code and exercise.lesson == "10":
+            return ("It happened outside of this cell, while your answer was used: look at what it hands on, and at the cells "
+                    "that it relies on.")
         if not verdict.problem.failure.code:
             return "Compare the first line of your function with the one that was given, and run the cell again."
         return f"Repair that line and run the cell again; section {exercise.section} is about this."

@@ -123,9 +123,12 @@ PROVOKED = {
     "and 'Dual'": lambda: 2.0 * type("Dual", (), {})(),
     "'MiniTensor' object has no attribute": lambda: mini.MiniTensor(0.7).sum(),
     "which has no callable": lambda: np.exp(mini.MiniTensor(0.7)),
+    "'MiniTensor' object is not subscriptable": lambda: mini.MiniTensor(0.7)[0],
+    "number, not 'MiniTensor'": lambda: np.asarray(mini.MiniTensor(0.7), dtype=float),
+    "arrays can be converted to Python scalars": lambda: math.exp(np.ones(2)),
     "instances of 'MiniTensor'": lambda: mini.MiniTensor(0.7) > 0,
-    "could not be broadcast": lambda: np.ones((3, 4)) - np.ones(3),
-    "mismatch in its core dimension": lambda: np.ones((5, 4)) @ np.ones((3, 4)),
+    "out of bounds for array of dimension": lambda: np.ones(3).sum(axis=1),
+    "cannot reshape array": lambda: np.ones((4, 3)).reshape(3),
     "truth value of an array": lambda: 1 if np.ones(2) > 0 else 0,
     "'numpy.ndarray' object is not callable": lambda: np.ones(2)(1.0),
     "unsupported operand type": lambda: 2.0 * object(),
@@ -160,6 +163,7 @@ PROVOKED = {
     "Thing passed to transform API must be Tensor": lambda: torch.func.grad(torch.sin)(0.7),
     "to return a Tensor, got": lambda: torch.func.grad(lambda t: t.item() ** 2)(torch.tensor(0.7)),
     "must be Tensor, not NoneType": lambda: torch.zeros(2).add_(leaf().grad),
+    "must be Tensor, not numpy.ndarray": lambda: torch.sin(np.ones(2)),
     "must be Tensor, not": lambda: torch.sin(0.7),
     "invalid index of a 0-dim tensor": lambda: torch.tensor(0.7)[0],
     "only one element tensors can be converted": lambda: math.sin(leaf()),
@@ -211,6 +215,8 @@ def test_an_error_without_words_or_line_is_still_a_sentence():
     assert silent["got"] == "ValueError in `raise ValueError`"
     nowhere = dict(lines(verdict(problem=failed(message="2 were given", code="")), exercise()))
     assert nowhere["got"] == "ValueError: 2 were given" and "first line of your function" in nowhere["next"]
+    in_engine = dict(lines(verdict(problem=failed(message="2 were given", code="")), replace(exercise(), lesson="10")))
+    assert "outside of this cell" in in_engine["next"]
 
 
 def test_an_error_of_the_engine_sends_to_the_cause_or_to_both_passes():

@@ -42,7 +42,7 @@ def changed(name, **parts):
 @reports(type=str, value=object, grads=list, changed=list)
 def operation(function, engine, y):
     """run_backward(y, g)"""
-    name, call, inputs, needs, g = y()
+    name, call, inputs, needs, g, factors = y()
     with engine(function) as parts:
         made = [parts.MiniTensor(np.array(one), requires_grad=need) for one, need in zip(inputs.values(), needs, strict=True)]
         result = eval(call, {"np": np, name: function, **dict(zip(inputs, made, strict=True))})
@@ -50,7 +50,8 @@ def operation(function, engine, y):
             return {"type": type(result).__name__, "value": None, "grads": [], "changed": []}
         value, given = np.array(result.data, dtype=float), np.array(g)
         if any(needs) and value.shape == given.shape and np.isfinite(value).all():
-            parts.run_backward(result, given)
+            for root in [result * factor for factor in factors] or [result]:
+                parts.run_backward(root, given)
         left = {one: np.array_equal(t.data, inputs[one]) for one, t in zip(inputs, made, strict=True)} | {
             "g": np.array_equal(given, g)}
         return {
@@ -97,28 +98,30 @@ def alike(got, want):
     return bool((gap <= CLOSE.rtol).all())
 
 
-def as_call(name, call, inputs, needs, g):
+def as_call(name, call, inputs, needs, g, factors):
     """A call of an operation as it travels."""
-    return lambda: (name, call, inputs, needs, g)
+    return lambda: (name, call, inputs, needs, g, factors)
 
 
-def demand_operation(ask, call, truth, *, constant=(), settled=None, g=None, **inputs):
+def demand_operation(ask, call, truth, *, constant=(), settled=None, g=None, factors=(), **inputs):
     """An operation of the engine, or what is made of it: its value, and what arrives at each input when g arrives at it.
 
     call: how the answer is called, such as "mini_sum(t, 0)"; truth: the same of torch tensors; inputs: arrays by the names that
     call uses; constant: the names of those that require no gradient; settled(got, want): the wanted
-    gradients where several will do, after what came; g: drawn at random where none is given.
+    gradients where several will do, after what came; g: drawn at random where none is given; factors:
+    the walk starts at the result times each of these, one walk after the other, and not at the result itself.
     """
     needs = [name not in constant for name in inputs]
     leaves = [torch.tensor(one, requires_grad=need) for one, need in zip(inputs.values(), needs, strict=True)]
     with torch.enable_grad():
         y = truth(*leaves)
     value, g = y.detach().numpy(), np.asarray(off_zero(ask.rng, tuple(y.shape)) if g is None else g)
-    y.backward(torch.tensor(g))
+    y.backward(torch.tensor(g) * (sum(factors) or 1.0))
     want = [None if leaf.grad is None else leaf.grad.numpy() for leaf in leaves]
     given = ", ".join(f"{name} = {words(one)}" for name, one in [*inputs.items(), ("g", g)])
+    roots = f", walked back from {' and then from '.join(f'y * {one:g}' for one in factors)}" if factors else ""
     named = {name: one.tolist() for name, one in inputs.items()}
-    recipe = coded(as_call, ask.exercise.name, call, named, needs, g.tolist(), text=f"{call}, with {given}")
+    recipe = coded(as_call, ask.exercise.name, call, named, needs, g.tolist(), list(factors), text=f"{call}{roots}, with {given}")
 
     def wanted(said):
         return settled(said["grads"], want) if settled else want
@@ -160,7 +163,9 @@ def compare(answer, got, want, meaning, said="yours is"):
     elif got is None:
         answer.holds(False, meaning, NO_GRADIENT, Layer.CONNECTED)
     elif not isinstance(got, Array) and number_of(got) is None:
-        answer.holds(False, f"{meaning} as an array", f"{meaning} is {show(got)}", Layer.TYPE)
+        within = " that holds a MiniTensor" if "MiniTensor" in getattr(got, "text", "") else ""
+        kind = f"of type {getattr(got, 'type', type(got).__name__)}{within}"
+        answer.holds(False, f"{meaning} as an array of numbers", f"{meaning} is {kind}", Layer.TYPE)
     elif np.shape(getattr(got, "numbers", got)) != np.shape(want):
         shape = np.shape(getattr(got, "numbers", got))
         answer.holds(False, f"shape {np.shape(want)}", f"{meaning} has shape {shape}", Layer.SHAPE)

@@ -292,6 +292,12 @@ def mean_backward(t, axis=None):
     return t.made(t.data.sum(axis=axis), (t, lambda g: _spread(t, g, axis) * np.size(g) / t.data.size))
 
 
+@mini_sum.mistake("g-summed")
+def arriving_summed(t, axis=None):
+    """You add up what arrives. Each entry of t went into one sum only, and gets the g of that one."""
+    return t.made(t.data.sum(axis=axis), (t, lambda g: np.full_like(t.data, np.sum(g))))
+
+
 @mini_sum.mistake("axis-ignored")
 def always_everything(t, axis=None):
     """You sum over everything, whatever axis says."""
@@ -571,6 +577,7 @@ def mini_index(ask):
             return
         demand_operation(ask, "mini_index(t, 0) * mini_index(t, 1)", lambda t: t[0] * t[1], t=array(ask, 3, 4))
         demand_operation(ask, "mini_index(t, 0) * mini_index(t, 0)", lambda t: t[0] * t[0], t=array(ask, 3, 4))
+        demand_operation(ask, "mini_index(t, 1)", lambda t: t[1], t=array(ask, 3, 2), factors=(2.0, 3.0))
 
 
 mini_index.sort_lines(
@@ -651,6 +658,23 @@ def shares_averaged():
         whole /= np.maximum(count, 1)
 
     return _picked(scatter)
+
+
+@mini_index.mistake("zeros-shared", fresh=True)
+def same_zeros_for_every_walk():
+    """The zeros are made once, outside of the vjp, and a second walk back finds there what the first one left. Make them anew
+    inside of it."""
+
+    def made(t, key):
+        whole = np.zeros_like(t.data)
+
+        def back(g):
+            np.add.at(whole, key, g)
+            return whole
+
+        return t.made(t.data[key], (t, back))
+
+    return made
 
 
 @mini_index.mistake("no-parents", fresh=True)
