@@ -21,6 +21,8 @@ def run_programs(answer, engine, program):
             made = [parts.MiniTensor(number, requires_grad=need) for number, need in zip(numbers, needs, strict=True)]
             leaves = list(made)
             for operation, left, right in steps:
+                if not isinstance(made[-1], parts.MiniTensor):
+                    break
                 a = made[left] if isinstance(left, int) else left
                 b = made[right] if isinstance(right, int) and operation in ("+", "-", "*", "/") else right
                 if operation == "neg":
@@ -37,7 +39,7 @@ def run_programs(answer, engine, program):
                     made.append(a / b)
             root = made[-1]
             if not isinstance(root, parts.MiniTensor):
-                found.append([type(root).__name__, []])
+                found.append([type(root).__name__, [len(made) - len(leaves) - 1]])
                 continue
             if any(needs):
                 parts.run_backward(root) if g is None else parts.run_backward(root, np.array(g))
@@ -63,9 +65,11 @@ def demand_programs(ask, programs, engines=None):
         return alone if alone.reply.failure is not None or not alike(alone.value, [wrong.truth[:2]]) else answer.holds(
             False, "the same values and gradients again", "a program goes wrong among others and right by itself")
     for program, (value, grads), (want, want_grads) in zip(programs, answer.value, truths, strict=True):
-        name = program.formula(program.steps[-1])
         if isinstance(value, str):
-            return answer.holds(False, "a MiniTensor", f"{name} gives you something of type {value}", Layer.TYPE)
+            name = program.formula(program.steps[grads[0]])
+            got = f"{name} gives None: is that method still open?" if value == "NoneType" else f"{name} is of type {value}"
+            return answer.holds(False, "a MiniTensor", got, Layer.TYPE)
+        name = program.formula(program.steps[-1])
         compare(answer, value, want, name)
         for letter, got, want_grad in zip(LETTERS, grads, want_grads, strict=False):
             compare(answer, got, want_grad, f"the gradient of {letter}")
