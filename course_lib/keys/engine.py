@@ -42,21 +42,20 @@ def changed(name, **parts):
 @reports(type=str, value=object, grads=list, changed=list)
 def operation(function, engine, y):
     """run_backward(y, g)"""
-    name, call, inputs, needs, g, factors = y()
+    name, call, names, inputs, needs, g, factors = y()
     with engine(function) as parts:
-        made = [parts.MiniTensor(np.array(one), requires_grad=need) for one, need in zip(inputs.values(), needs, strict=True)]
-        result = eval(call, {"np": np, name: function, **dict(zip(inputs, made, strict=True))})
+        made = [parts.MiniTensor(np.array(one), requires_grad=need) for one, need in zip(inputs, needs, strict=True)]
+        result = eval(call, {"np": np, name: function, **dict(zip(names, made, strict=True))})
         if not isinstance(result, parts.MiniTensor):
             return {"type": type(result).__name__, "value": None, "grads": [], "changed": []}
         value, given = np.array(result.data, dtype=float), np.array(g)
         if any(needs) and value.shape == given.shape and np.isfinite(value).all():
             for root in [result * factor for factor in factors] or [result]:
                 parts.run_backward(root, given)
-        left = {one: np.array_equal(t.data, inputs[one]) for one, t in zip(inputs, made, strict=True)} | {
-            "g": np.array_equal(given, g)}
+        left = zip([*names, "g"], [*(t.data for t in made), given], [*inputs, g], strict=True)
         return {
             "type": "MiniTensor", "value": value, "grads": [t.grad for t in made],
-            "changed": [one for one, kept in left.items() if not kept],
+            "changed": [one for one, now, before in left if not np.array_equal(now, before)],
         }
 
 
@@ -98,9 +97,9 @@ def alike(got, want):
     return bool((gap <= CLOSE.rtol).all())
 
 
-def as_call(name, call, inputs, needs, g, factors):
+def as_call(*parts):
     """A call of an operation as it travels."""
-    return lambda: (name, call, inputs, needs, g, factors)
+    return lambda: parts
 
 
 def demand_operation(ask, call, truth, *, constant=(), settled=None, g=None, factors=(), **inputs):
@@ -120,8 +119,10 @@ def demand_operation(ask, call, truth, *, constant=(), settled=None, g=None, fac
     want = [None if leaf.grad is None else leaf.grad.numpy() for leaf in leaves]
     given = ", ".join(f"{name} = {words(one)}" for name, one in [*inputs.items(), ("g", g)])
     roots = f", walked back from {' and then from '.join(f'y * {one:g}' for one in factors)}" if factors else ""
-    named = {name: one.tolist() for name, one in inputs.items()}
-    recipe = coded(as_call, ask.exercise.name, call, named, needs, g.tolist(), list(factors), text=f"{call}{roots}, with {given}")
+    recipe = coded(
+        as_call, ask.exercise.name, call, list(inputs), [one.tolist() for one in inputs.values()], needs, g.tolist(),
+        list(factors), text=f"{call}{roots}, with {given}",
+    )
 
     def wanted(said):
         return settled(said["grads"], want) if settled else want
