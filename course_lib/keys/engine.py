@@ -124,11 +124,11 @@ def demand_operation(ask, call, truth, *, constant=(), settled=None, g=None, fac
         list(factors), text=f"{call}{roots}, with {given}",
     )
 
-    def wanted(said):
-        return settled(said["grads"], want) if settled else want
+    def brought(said):  # beside what was wanted
+        got = said["grads"] if len(said["grads"]) == len(want) else [None] * len(want)
+        return got, settled(got, want) if settled else want
 
-    answer = with_either(
-        ask, operation, recipe, right=lambda said: alike(said["value"], value) and alike(said["grads"], wanted(said)))
+    answer = with_either(ask, operation, recipe, right=lambda said: alike(said["value"], value) and alike(*brought(said)))
     if answer.reply.failure is not None:
         return answer.holds(False, "an answer")
     said = answer.value
@@ -136,9 +136,10 @@ def demand_operation(ask, call, truth, *, constant=(), settled=None, g=None, fac
         made = "a MiniTensor, as MiniTensor.made gives it"
         return answer.holds(False, made, f"{call} is of type {said['type']}", Layer.TYPE)
     compare(answer, said["value"], value, f"the value of {call}")
-    for name, got, right in zip(inputs, said["grads"], wanted(said), strict=True):
+    for name, got, right in zip(inputs, *brought(said), strict=True):
         compare(answer, got, right, f"the gradient of {name}")
-    written = [name for name in said["changed"] if name != "g"]
+    answer.holds(alike(said["value"], value) and alike(*brought(said)), "the value and every gradient")
+    written = [name for name in inputs if name in said["changed"]]
     answer.holds(not written, "inputs as they were", f"the numbers of {' and '.join(written)} have changed", Layer.SIDE_EFFECT)
     if "g" in said["changed"]:
         ask.advise("Your vjp changes what arrives in place. Others may still need it: make a new array.")

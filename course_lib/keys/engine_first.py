@@ -7,6 +7,7 @@ from course_lib.keys.engine import alike, changed, compare, lesson, with_either
 from course_lib.keys.mini import ordered
 from course_lib.keys.mini import run_backward as right_backward
 from course_lib.keys.programs import LETTERS, Program, off_zero, random_program
+from course_lib.observe import fits
 
 # --- how they are used: travels as source ----------------------------------------------------------------------------
 
@@ -58,6 +59,8 @@ def demand_programs(ask, programs, engines=None):
     answer = with_either(ask, run_programs, recipes, right=lambda said: alike(said, truths), engines=engines)
     if answer.reply.failure is not None:
         return answer.holds(False, "an answer")
+    if len(answer.value) != len(programs) or not all(fits(said, [object]) and len(said) == 2 for said in answer.value):
+        return answer.holds(False, "a value and gradients for each program")
     pairs = zip(answer.value, truths, strict=True)
     wrong = next((program for program, (said, truth) in zip(programs, pairs, strict=True) if not alike(said, truth)), None)
     if wrong is not None and len(programs) > 1:
@@ -66,14 +69,15 @@ def demand_programs(ask, programs, engines=None):
             False, "the same values and gradients again", "a program goes wrong among others and right by itself")
     for program, (value, grads), (want, want_grads) in zip(programs, answer.value, truths, strict=True):
         if isinstance(value, str):
-            name = program.formula(program.steps[grads[0]])
+            at = grads[0] if fits(grads, [int]) and len(grads) == 1 and 0 <= grads[0] < len(program.steps) else -1
+            name = program.formula(program.steps[at])
             got = f"{name} gives None: is that method still open?" if value == "NoneType" else f"{name} is of type {value}"
             return answer.holds(False, "a MiniTensor", got, Layer.TYPE)
         name = program.formula(program.steps[-1])
         compare(answer, value, want, name)
-        for letter, got, want_grad in zip(LETTERS, grads, want_grads, strict=False):
+        for letter, got, want_grad in zip(LETTERS, grads if isinstance(grads, list) else [], want_grads, strict=False):
             compare(answer, got, want_grad, f"the gradient of {letter}")
-    return answer
+    return answer.holds(alike(answer.value, truths), "every value and gradient of these programs")
 
 
 # --- K1 --------------------------------------------------------------------------------------------------------------
