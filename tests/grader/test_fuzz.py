@@ -156,7 +156,7 @@ class Unexpected(LocalSource):
         self.chance, self.until = chance, chance.choice((1, 1, 2, 3, 7))
 
     def ask(self, args):
-        reply = super().ask(args)
+        reply = super().ask(wire.unpack_value(wire.pack_value(list(args)), wire.QUESTIONS))  # as it crosses the wall
         self.until -= 1
         if self.until == 0:
             reply = replace(reply, value=self.put(reply.value) if self.inside else self.value)
