@@ -184,9 +184,16 @@ def _driven(driver, answer):
 
 def home_of(answer):
     """The name of the file an answer was written in: of its own code, or of a method of a class; None if it has none."""
-    parts = [answer, *(vars(answer).values() if isinstance(answer, type) else ())]
+    parts = [undecorated(answer), *(vars(answer).values() if isinstance(answer, type) else ())]
     codes = (getattr(getattr(part, "__func__", part), "__code__", None) for part in parts)
     return next((code.co_filename for code in codes if code), getattr(answer, "home", None))
+
+
+def undecorated(answer):
+    """The function that was written, where a decorator such as contextlib.contextmanager made another one of it."""
+    for _ in range(DEPTH_LIMIT):
+        answer = getattr(answer, "__wrapped__", answer)
+    return answer
 
 
 @contextlib.contextmanager
@@ -248,7 +255,7 @@ def is_untouched(answer, given=None):
         return True
     if isinstance(answer, type):
         return bool(answer.__flags__ & WRITTEN_IN_PYTHON) and _class_is_untouched(answer, given)
-    code = getattr(answer, "__code__", None)
+    code = getattr(undecorated(answer), "__code__", None)
     if code is None:
         return False
     if _does_nothing(code):
@@ -260,7 +267,8 @@ def _class_is_untouched(answer, given):
     """No method does anything, or every method is still the one that was handed out."""
     codes = _method_codes(vars(answer).values())
     if given is None:
-        return all(map(_does_nothing, codes.values()))
+        named = any(not name.startswith("_") or name == "__init__" for name in vars(answer))
+        return all(map(_does_nothing, codes.values())) and (bool(codes) or not named)
     names = {}
     exec(compile(given, "<given>", "exec"), {"torch": torch, "nn": torch.nn}, names)
     (original,) = names.values()

@@ -24,6 +24,7 @@ from course_lib.observe import (
     Printed,
     describe,
     explain_failure,
+    home_of,
     instructions,
     is_untouched,
     observe,
@@ -305,6 +306,25 @@ def test_an_empty_body_is_untouched(body):
 )
 def test_a_body_that_does_anything_is_not(body):
     assert not is_untouched(student(f"def answer(f, a):\n    {body}\n"))
+
+
+@pytest.mark.parametrize("decorator", ["contextlib.contextmanager", "torch.no_grad()"])
+def test_an_empty_body_under_a_decorator_is_untouched(decorator):
+    imports = "import contextlib\nimport torch\n"
+    assert is_untouched(student(f"{imports}@{decorator}\ndef answer():\n    ...\n"))
+    assert not is_untouched(student(f"{imports}@{decorator}\ndef answer():\n    yield\n"))
+
+
+@pytest.mark.parametrize("body, untouched", [
+    ("...", True), ("def f(self): ...", True), ("requires_grad = True", False), ("__init__ = len", False),
+    ("x = 1\n    def f(self): ...", True),
+])  # fmt: skip
+def test_a_class_that_only_names_something_is_touched(body, untouched):
+    assert is_untouched(student(f"class answer:\n    {body}\n")) is untouched
+
+
+def test_the_home_of_a_decorated_function_is_where_it_was_written():
+    assert home_of(student("import contextlib\n@contextlib.contextmanager\ndef answer():\n    yield\n")) == "<cell>"
 
 
 @pytest.mark.parametrize("value", [..., None, {"a": ..., "b": ...}])
