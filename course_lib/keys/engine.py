@@ -153,6 +153,12 @@ def too_early(ask):
     return bool(ask.problems)
 
 
+def came_back(answer):
+    """Whether there is an answer to look at; the exception that came in its place is noted."""
+    answer.holds(True, "an answer")
+    return answer.reply.failure is None
+
+
 def compare(answer, got, want, meaning, said="yours is"):
     """One array or number of an answer against the wanted one; None where no gradient shall arrive.
 

@@ -7,5 +7,8 @@ from course_lib.keys.engine import lesson
 __all__ = ["lesson"]
 
 # importing a module adds its exercises to the lesson
-for name in ("engine_first", "engine_arrays", "engine_functions", "engine_probe", "engine_tracks", "engine_hills"):
+for name in (
+    "engine_first", "engine_arrays", "engine_functions", "engine_layers", "engine_steps", "engine_probe",
+    "engine_tracks", "engine_hills",
+):  # fmt: skip
     importlib.import_module(f"course_lib.keys.{name}")

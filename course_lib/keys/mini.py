@@ -221,14 +221,16 @@ def bench(name, own):
     def use(answer):
         names = names_of(answer)
         if own and isinstance((names | {name: answer}).get("MiniTensor"), type):
-            yield Parts({one: names[one] for one in NAMES if one in names} | {name: answer})
+            with recording_kept(names.get("MiniTensor")):
+                yield Parts({one: names[one] for one in NAMES if one in names} | {name: answer})
             return
         globals()[name] = answer
         here = {one: globals()[one] for one in NAMES}
         before = {one: names[one] for one in here if one in names}
         names.update(here)
         try:
-            yield Parts(here)
+            with on_this_tensor(answer):
+                yield Parts(here)
         finally:
             for one in here:
                 del names[one]
@@ -251,6 +253,35 @@ def beside(own_walk):
         yield Parts(found)
 
     return use
+
+
+@contextlib.contextmanager
+def recording_kept(tensor):
+    """A notebook's MiniTensor records at first, and afterwards does what it did before, whatever an answer leaves behind."""
+    before = getattr(tensor, "recording", None)
+    if before is None:
+        yield
+        return
+    tensor.recording = True
+    try:
+        yield
+    finally:
+        tensor.recording = before
+
+
+@contextlib.contextmanager
+def on_this_tensor(answer):
+    """A class that is derived from a notebook's MiniTensor is derived from the one of this file for a while."""
+    bases = answer.__bases__ if isinstance(answer, type) else ()
+    here = tuple(MiniTensor if base.__name__ == "MiniTensor" else base for base in bases)
+    if here == bases:
+        yield
+        return
+    answer.__bases__ = here
+    try:
+        yield
+    finally:
+        answer.__bases__ = bases
 
 
 def names_of(answer):
