@@ -1,11 +1,14 @@
 """The bench of lesson 10: with which engine a part is used, and what that leaves behind."""
 
+import numpy as np
 import pytest
 
 from course_lib.exercise import all_exercises
 from course_lib.feedback import plain
 from course_lib.judge import LocalSource, judge
+from course_lib.keys.engine_data import reference_losses
 from course_lib.keys.engine_first import MINI_GIVEN
+from tests.answers.engine_data import with_layers
 
 DEAF = MINI_GIVEN  # its `made` does not look at recording
 LISTENING = MINI_GIVEN.replace("if t.requires_grad)", "if t.requires_grad and MiniTensor.recording)")
@@ -69,3 +72,12 @@ def test_a_switch_that_stays_off_does_not_stay_off_in_the_notebook(lost):
     names = notebook(LISTENING, WALK, faulty)
     assert not verdict_on("mini_no_grad", names).passed
     assert names["MiniTensor"].recording is True
+
+
+def test_losses_of_the_reference_are_those_of_torch():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((12, 5)), rng.integers(0, 3, 12)
+    weights = {"W1": rng.normal(size=(4, 5)), "b1": rng.normal(size=4), "W2": rng.normal(size=(3, 4)), "b2": rng.normal(size=3)}
+    own, theirs = with_layers(X, y, weights, 20)
+    assert np.allclose(reference_losses(X, y, weights, 20), theirs, rtol=0, atol=1e-12)
+    assert np.allclose(own, theirs, rtol=0, atol=1e-12)

@@ -8,7 +8,7 @@ __all__ = ["lesson"]
 
 # importing a module adds its exercises to the lesson
 for name in (
-    "engine_first", "engine_arrays", "engine_functions", "engine_layers", "engine_steps", "engine_probe",
+    "engine_first", "engine_arrays", "engine_functions", "engine_layers", "engine_steps", "engine_data", "engine_probe",
     "engine_tracks", "engine_hills",
 ):  # fmt: skip
     importlib.import_module(f"course_lib.keys.{name}")

@@ -2,6 +2,7 @@
 
 from tests.answers import (
     engine_arrays,
+    engine_data,
     engine_first,
     engine_functions,
     engine_layers,
@@ -13,6 +14,6 @@ from tests.answers import (
 from tests.answers.bank_10 import bank
 
 __all__ = [
-    "bank", "engine_arrays", "engine_first", "engine_functions", "engine_layers", "engine_probe", "engine_steps",
+    "bank", "engine_arrays", "engine_data", "engine_first", "engine_functions", "engine_layers", "engine_probe", "engine_steps",
     "engine_tracks", "quiz_of_10",
 ]
