@@ -77,8 +77,9 @@ def with_either(ask, drive, *args, right=lambda value: False, raising=None, engi
         return own
     said = ask.transcript.pop()
     course = ask.using(drive, second, *args)
-    if course.reply.failure is not None and failure is None:
-        ask.transcript[-1] = said
+    stopped = course.reply.failure
+    if stopped is not None and (failure is None or stopped.type == "AttributeError" != failure.type):
+        ask.transcript[-1] = said  # a notebook of another make asks the course's MiniTensor for what it does not have
         return own
     return course
 
