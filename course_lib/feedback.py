@@ -154,6 +154,8 @@ def explain_error(failure):
 
 def lines(verdict, exercise):
     """The verdict as pairs (label, sentence), the headline apart: see headline()."""
+    if verdict.status is Status.OPEN and "..." not in (exercise.given_source or "..."):
+        return [("", "It is still as you got it. Change what is wrong with it and run the cell again.")]
     if verdict.status in WAITING:
         return [("", part) for part in (verdict.sentence, WAITING[verdict.status]) if part]
     if verdict.problem is None:

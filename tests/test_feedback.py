@@ -380,3 +380,10 @@ def decimals(text):
 def test_a_note_is_text_and_card():
     note = Note("Run the cell.")
     assert repr(note) == "Run the cell." and "Run the cell." in note._repr_html_() and note.passed is False
+
+
+def test_code_that_was_handed_out_and_is_not_mended_is_not_called_empty():
+    given = "def task(a):\n    return a\n"
+    for source, said in ((given, "still as you got it"), (None, "Replace the dots")):
+        verdict = Verdict(exercise="task", status=Status.OPEN, score=0.0, max_score=1)
+        assert said in plain(verdict, exercise(given=source))

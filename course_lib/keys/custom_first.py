@@ -135,8 +135,8 @@ class TupleNotOpened(_Square):
 
 @SquareFn.mistake("C5")
 class DetachedX(_Square):
-    """The gradient is right, and the second derivative is lost: x was cut off its graph (detach, .data, a copy made in
-    forward), so nothing in backward depends on it."""
+    """The gradient is right, and the second derivative is lost: x was cut off its graph (detach, .data, a copy or a
+    slope made in forward), so nothing in backward depends on it."""
 
     @staticmethod
     def backward(ctx, g):
@@ -355,6 +355,20 @@ def arriving_gradient_ignored():
         def backward(ctx, g):
             a, b = ctx.saved_tensors
             return b, a
+
+    return MulFn
+
+
+@MulFn.mistake("D10-shaped", fresh=True)
+def arriving_gradient_ignored_in_shape():
+    """Your backward brings b and a, the local derivatives, into shape and ignores g. Multiply both with what arrives."""
+
+    class MulFn(_Mul):
+        @staticmethod
+        def backward(ctx, g):
+            a, b = ctx.saved_tensors
+            ones = torch.ones_like(g)
+            return (ones * b).sum_to_size(a.shape), (ones * a).sum_to_size(b.shape)
 
     return MulFn
 

@@ -39,6 +39,8 @@ def RoundSTE(ask):  # noqa: N802
     x, g = _between(ask.rng), numbers_off_zero(ask.rng, 5)
     with ask.part("forward rounds, and leaves its input alone"):
         ask.using(result_of, x).equals(np.round(x), "the nearest whole number")
+        for dtype in ("float32", "float64"):
+            ask.using(result_of, x.astype(dtype)).is_tensor(dtype)
         answer = ask.using(leaves_its_input, x)
         answer.holds(answer.value is True, "x as it was handed in", "your forward changed x itself", Layer.SIDE_EFFECT)
     with ask.part("backward hands on what arrived", 2):
@@ -207,6 +209,7 @@ def _on_the_way(rng, far):
         w = round(_walk(planted, rate, steps))
         if far:
             others = [round(_walk(planted, rate, steps + k)) for k in (-1, 1)] + [planted]
+            others += [round(_walk(planted, rate, steps, start)) for start in (1.0, -1.0)]
         else:
             late = _walk(planted, rate, steps, rounded=False)
             others = [round(late)] if abs(abs(late) % 1 - 0.5) > 0.01 else [w]

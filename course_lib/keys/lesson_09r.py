@@ -335,6 +335,8 @@ def ClampSTE(ask):  # noqa: N802
         for _ in range(2):
             x, low, high = _around(ask.rng)
             ask.using(result_between, x, low, high).equals(np.clip(x, low, high), "the nearest number of the range")
+        for dtype in ("float32", "float64"):
+            ask.using(result_between, x.astype(dtype), low, high).is_tensor(dtype)
         answer = ask.using(leaves_its_input, x, low, high)
         answer.holds(answer.value is True, "x as it was handed in", "your forward changed x itself", Layer.SIDE_EFFECT)
     with ask.part("backward hands on what arrived, also beyond the range", 2):
