@@ -160,6 +160,11 @@ def came_back(answer):
     return answer.reply.failure is None
 
 
+def array_of(value):
+    """The numbers of an array that came back, in float64; an empty one for anything else."""
+    return value.numbers.astype(float) if isinstance(value, Array) else np.array([])
+
+
 def compare(answer, got, want, meaning, said="yours is"):
     """One array or number of an answer against the wanted one; None where no gradient shall arrive.
 

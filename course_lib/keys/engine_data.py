@@ -4,8 +4,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from course_lib.judge import Layer, Tolerance, reports
-from course_lib.keys.engine import came_back, lesson, with_either
+from course_lib.judge import Layer, reports
+from course_lib.keys.engine import array_of, came_back, lesson, with_either
 from course_lib.keys.mini import (
     MiniTensor,
     mini_index,
@@ -20,17 +20,23 @@ from course_lib.keys.networks import classifier, model_of
 from course_lib.keys.sensitivity import log_softmax, softmax
 from course_lib.keys.situations import Situations
 from course_lib.observe import Array
+from course_lib.recipes import coded
 
-TO_NINE_DIGITS = Tolerance(rtol=1e-9)
 LR = 0.5
 
 # --- K6a -------------------------------------------------------------------------------------------------------------
 
 
+def as_network(X, y, weights):
+    """What both engines get, as it travels."""
+    names = ("W1", "b1", "W2", "b2")
+    return lambda: (np.array(X), np.array(y), {name: np.array(one) for name, one in zip(names, weights, strict=True)})
+
+
 @reports(lists=str, own=object, torch=object, kept=bool, made=int)
-def losses_of_both(function, engine, X, y, weights, steps):
-    """the losses of both engines"""
-    X, y, weights = X.numpy(), y.numpy(), {name: one.numpy() for name, one in weights.items()}
+def losses_of_both(function, engine, network, steps):
+    """train_two_engines(X, y, weights, steps)"""
+    X, y, weights = network()
     before = [np.array(one) for one in (X, y, *weights.values())]
     with engine(function) as parts:
         made, tensor = [0], getattr(parts, "MiniTensor", None)
@@ -115,12 +121,16 @@ def _demand_losses(ask, X, y, weights, steps):
     want = np.array(reference_losses(X, y, weights, steps))
 
     def close(got):
-        return isinstance(got, Array) and got.numbers.shape == want.shape and bool(np.abs(got.numbers - want).max() < 1e-9)
+        got = array_of(got)
+        return got.shape == want.shape and bool(np.abs(got - want).max() < 1e-9)
 
     def right(said):
         return close(said["own"]) and close(said["torch"]) and said["kept"]
 
-    answer = with_either(ask, losses_of_both, X, y, weights, steps, right=right)
+    hidden, inputs = weights["W1"].shape
+    told = f"{len(X)} rows, {inputs} inputs → {hidden} hidden → {len(weights['b2'])} classes"
+    recipe = coded(as_network, X.tolist(), y.tolist(), [one.tolist() for one in weights.values()], text=told)
+    answer = with_either(ask, losses_of_both, recipe, steps, right=right)
     if not came_back(answer):
         return
     said = answer.value
@@ -131,19 +141,23 @@ def _demand_losses(ask, X, y, weights, steps):
     answer.holds(said["kept"], "X, y and weights as they were: both engines start from copies",
                  "X, y or weights have other numbers afterwards", Layer.SIDE_EFFECT)
     for name, words in (("own", "your own engine"), ("torch", "PyTorch")):
-        got = said[name].numbers
+        got = array_of(said[name])
         if not answer.broken and got.shape != want.shape:
-            answer.holds(False, f"{steps} losses of {words}, one before each step", f"you have {len(got)}", Layer.SHAPE)
-        if not answer.broken:
-            answer.holds_value(said[name], want, f"the loss with {words}", TO_NINE_DIGITS)
+            answer.holds(False, f"{steps} losses of {words}, one before each step", f"you have {got.size}", Layer.SHAPE)
+        if not answer.broken and not close(said[name]):
+            first = int(np.flatnonzero(~(np.abs(got - want) < 1e-9))[0])  # where the run leaves the right one
+            size = "NaN" if np.isnan(got[first]) else f"{got[first]:.10g}, too {'large' if got[first] > want[first] else 'small'}"
+            when = "from the first weights" if first == 0 else f"after {first} right one{'s' * (first > 1)}"
+            answer.holds(False, f"the loss with {words} to nine digits at every step",
+                         f"loss {first + 1} of {steps} with {words}, {when}, is {size}", Layer.VALUE)
     if not said["made"]:  # no proof where an engine lives in a module; two engines never round alike for so long
-        twice = steps > 9 and not answer.broken and np.array_equal(said["own"].numbers, said["torch"].numbers)
+        twice = steps > 9 and not answer.broken and np.array_equal(array_of(said["own"]), array_of(said["torch"]))
         answer.holds(not twice, "losses of your own engine first",
                      "both lists are the same to the last bit, and no MiniTensor of your notebook was ever made", Layer.METHOD)
         ask.advise("No MiniTensor of your notebook was made. Do the losses of the first list come from your own engine?")
 
 
-def _own(X, y, weights, steps, *, lr=LR, axis=1, clear=True, mean=mini_mean, relu=True, after=False, copy=True, bias=True):
+def _own(X, y, weights, steps, *, lr=LR, axis=1, clear=True, mean=mini_mean, relu=True, after=False, copy=True, sign=-1.0):
     """The losses by the own engine, with something done in another way."""
     params = {name: MiniTensor(np.array(one) if copy else one, requires_grad=True) for name, one in weights.items()}
     losses = []
@@ -155,7 +169,7 @@ def _own(X, y, weights, steps, *, lr=LR, axis=1, clear=True, mean=mini_mean, rel
         hidden = mini_matmul(MiniTensor(X), turned(params["W1"])) + params["b1"]
         logits = mini_matmul(mini_relu(hidden) if relu else hidden, turned(params["W2"])) + params["b2"]
         picked = mini_index(mini_log_softmax(logits, axis), (np.arange(len(y)), y))
-        return (mini_sum(picked) if mean is mini_sum else mini_mean(picked)) * -1.0
+        return (mini_sum(picked) if mean is mini_sum else mini_mean(picked)) * sign
 
     for _ in range(steps):
         loss = forward()
@@ -228,6 +242,12 @@ def summed_loss(X, y, weights, steps):
 def summed_loss_in_both(X, y, weights, steps):
     """Both losses are sums over the rows. The mean is wanted: a sum has N times the gradient and takes N times the step."""
     return _own(X, y, weights, steps, mean=mini_sum), _torch(X, y, weights, steps, reduction="sum")
+
+
+@train_two_engines.mistake("F4")
+def minus_lost(X, y, weights, steps):
+    """With your own engine the loss has lost its minus: it is the mean of −log p, so that a smaller loss means a larger p."""
+    return _own(X, y, weights, steps, sign=1.0), _torch(X, y, weights, steps)
 
 
 @train_two_engines.mistake("after-step")

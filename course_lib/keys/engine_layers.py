@@ -4,7 +4,7 @@ import numpy as np
 
 from course_lib.judge import Layer, reports
 from course_lib.keys import mini
-from course_lib.keys.engine import alike, came_back, compare, lesson, with_either
+from course_lib.keys.engine import alike, array_of, came_back, compare, lesson, with_either
 from course_lib.keys.mini import MiniTensor, mini_matmul
 from course_lib.keys.programs import off_zero, words
 from course_lib.recipes import coded
@@ -25,7 +25,7 @@ def parameter_made(answer, engine, data):
         if not isinstance(answer, type):
             return {"is_class": False, "kind": "", "data": None, "dtype": "", "tracked": False, "grad": None}
         parts.MiniTensor.recording = recording
-        p = answer(data)
+        p = answer(data if all(isinstance(one, int) for one in data) else np.array(data))
         parts.MiniTensor.recording = True
         kind = "MiniTensor" if isinstance(p, parts.MiniTensor) else type(p).__name__
         kept, grad = np.asarray(p.data), None
@@ -166,37 +166,50 @@ def layer_used(answer, engine, n_in, n_out, x):
     with engine(answer) as parts:
         layer = answer(n_in, n_out, np.random.default_rng(seed))
         x = parts.MiniTensor(np.array(x), requires_grad=needs)
-        listed = [id(one) for one in layer.parameters()]
-        wanted = [id(layer.weight), id(layer.bias)]
+        both = [getattr(layer, name, None) for name in ("weight", "bias")]
         said = {
-            "weight": np.array(layer.weight.data, dtype=float), "bias": np.array(layer.bias.data, dtype=float),
-            "kinds": ["MiniParameter" if isinstance(one, parts.MiniParameter) else type(one).__name__
-                      for one in (layer.weight, layer.bias)],
-            "listed": "both" if sorted(listed) == sorted(wanted) else f"{len(listed)} of them" if len(listed) != 2 else "others",
-            "type": "", "value": None, "grads": [], "moved": None,
+            "kinds": ["missing" if one is None else "a MiniParameter" if isinstance(one, parts.MiniParameter)
+                      else f"of type {type(one).__name__}" for one in both],
+            "weight": None, "bias": None, "type": "", "value": None, "grads": [], "listed": "", "moved": None,
         }
-        y = layer(x)
-        said["type"] = "MiniTensor" if isinstance(y, parts.MiniTensor) else type(y).__name__
+        if said["kinds"] != ["a MiniParameter"] * 2:
+            return said
+        said["weight"], said["bias"] = (np.array(one.data, dtype=float) for one in both)
+        if (said["weight"].shape, said["bias"].shape) != ((n_out, n_in), (n_out,)):
+            return said
+        y = layer(x) if callable(layer) else None
+        said["type"] = ("MiniTensor" if isinstance(y, parts.MiniTensor) else f"returns something of type {type(y).__name__}"
+                        if callable(layer) else "has no __call__")
         if said["type"] == "MiniTensor":
             said["value"] = np.array(y.data, dtype=float)
             if said["value"].shape == np.shape(g) and y.requires_grad:
                 parts.run_backward(y, np.array(g))
             said["grads"] = [x.grad, layer.weight.grad, layer.bias.grad]
-            if said["weight"].shape == np.shape(weight):
-                layer.weight.data = np.array(weight)
-                said["moved"] = np.array(layer(x).data, dtype=float)
+            layer.weight.data = np.array(weight)
+            said["moved"] = np.array(layer(x).data, dtype=float)
+        listed = layer.parameters()
+        listed = list(listed) if hasattr(listed, "__iter__") else [listed]
+        if not all(isinstance(one, parts.MiniTensor) for one in listed):
+            said["listed"] = f"gives a {type(next(one for one in listed if not isinstance(one, parts.MiniTensor))).__name__}"
+        elif len(listed) != 2:
+            said["listed"] = f"gives {len(listed)} MiniTensor{'s' * (len(listed) != 1)}"
+        else:
+            said["listed"] = "both" if {id(one) for one in listed} == {id(one) for one in both} else "gives other objects"
         return said
 
 
-@reports(same=bool, next=bool, equal=bool, finite=bool, size=float)
+@reports(missing=bool, same=bool, next=bool, equal=bool, finite=bool, size=float)
 def layers_drawn(answer, engine, n_in, n_out, seed):
     """the first weights of two layers MiniLinear(n_in, n_out, rng), and of one more with another rng of the same seed"""
     with engine(answer):
         rng = np.random.default_rng(seed)
         first, second = answer(n_in, n_out, rng), answer(n_in, n_out, rng)
         again = answer(n_in, n_out, np.random.default_rng(seed))
+        if not hasattr(first, "weight"):
+            return {"missing": True, "same": True, "next": False, "equal": False, "finite": True, "size": 1.0}
         one, two, three = (np.array(layer.weight.data, dtype=float) for layer in (first, second, again))
         return {
+            "missing": False,
             "same": np.array_equal(one, three), "next": np.array_equal(one, two), "equal": bool(np.ptp(one) == 0),
             "finite": bool(np.isfinite(one).all()), "size": float(np.sqrt(np.mean(one**2)) * np.sqrt(n_in)),
         }
@@ -230,16 +243,15 @@ def _demand_layer(ask, n_in, n_out, rows, needs):
 
     def truth(said):
         """(value, gradients, value after the weight has become another one), from the layer's own numbers."""
-        W, b = said["weight"].numbers, said["bias"].numbers
+        W, b = array_of(said["weight"]), array_of(said["bias"])
         return x @ W.T + b, [g @ W if needs else None, g.T @ x, g.sum(0)], x @ weight.T + b
 
     def shaped(said):
-        return (said["weight"].numbers.shape, said["bias"].numbers.shape) == ((n_out, n_in), (n_out,))
+        return (array_of(said["weight"]).shape, array_of(said["bias"]).shape) == ((n_out, n_in), (n_out,))
 
     def right(said):
-        if not shaped(said) or set(said["kinds"]) != {"MiniParameter"} or said["listed"] != "both":
-            return False
-        return alike([said["value"], said["grads"], said["moved"]], list(truth(said)))
+        fine = said["listed"] == "both" and shaped(said)
+        return fine and alike([said["value"], said["grads"], said["moved"]], list(truth(said)))
 
     recipe = coded(as_numbers, ask.rng.randrange(10**6), x.tolist(), needs, g.tolist(), weight.tolist(),
                    text=f"{words(x)}" + ("" if needs else ", which requires no gradient"))
@@ -247,33 +259,38 @@ def _demand_layer(ask, n_in, n_out, rows, needs):
     said = answer.value
     if not came_back(answer):
         return answer
-    for name, kind in zip(("weight", "bias"), said["kinds"], strict=True):
-        answer.holds(kind == "MiniParameter", f"self.{name} is a MiniParameter", f"self.{name} is a {kind}", Layer.TYPE)
+    for name, kind in zip(("weight", "bias"), said["kinds"], strict=False):
+        answer.holds(kind == "a MiniParameter", f"self.{name} is a MiniParameter", f"self.{name} is {kind}", Layer.TYPE)
+    if answer.broken:
+        return answer
     for name, shape in (("weight", (n_out, n_in)), ("bias", (n_out,))):
-        got = said[name].numbers.shape
+        got = array_of(said[name]).shape
         answer.holds(got == shape, f"self.{name} of shape {shape}", f"self.{name} has the shape {got}", Layer.SHAPE)
     if answer.broken:
         return answer
     if said["type"] != "MiniTensor":
-        return answer.holds(False, "a MiniTensor", f"the layer returns a {said['type']}", Layer.TYPE)
+        return answer.holds(False, "layer(x) is a MiniTensor", f"the layer {said['type']}", Layer.TYPE)
     value, grads, moved = truth(said)
     compare(answer, said["value"], value, "x Wᵀ + b")
-    for got, want, name in zip(said["grads"], grads, ("x", "the weight", "the bias"), strict=True):
+    answer.holds(len(said["grads"]) == 3, "three gradients", layer=Layer.TYPE)
+    for got, want, name in zip(said["grads"], grads, ("x", "the weight", "the bias"), strict=False):
         compare(answer, got, want, f"the gradient of {name}")
     compare(answer, said["moved"], moved, "x Wᵀ + b once weight.data has become another array")
     answer.holds(said["listed"] == "both", "parameters() gives the weight and the bias themselves, and nothing else",
-                 "parameters() gives other objects" if said["listed"] == "others" else f"parameters() gives {said['listed']}")
+                 f"parameters() {said['listed']}")
     return answer
 
 
 def _demand_drawn(ask, n_in, n_out):
     def right(said):
-        return said["same"] and not said["next"] and not said["equal"] and said["finite"] and 0.1 < said["size"] < 5
+        fine = said["finite"] and 0.1 < said["size"] < 5
+        return fine and said["same"] and not (said["missing"] or said["next"] or said["equal"])
 
     answer = with_either(ask, layers_drawn, n_in, n_out, ask.rng.randrange(10**6), right=right)
     said = answer.value
     if not came_back(answer):
         return answer
+    answer.holds(not said["missing"], "self.weight is a MiniParameter", "self.weight is missing", Layer.TYPE)
     answer.holds(said["finite"], "finite weights", "some weights are inf or NaN", Layer.FINITE)
     answer.holds(not said["equal"], "weights that differ", "all weights are equal", Layer.VALUE)
     answer.holds(said["same"], "the same weights from the same seed", "two rngs with the same seed give different weights",
@@ -400,6 +417,12 @@ def weights_of_zero():
 def generator_of_its_own():
     """You draw from a generator of your own, so two layers get the same weights. Draw from the rng that is handed in."""
     return _linear(weight=lambda n_in, n_out, rng: np.random.default_rng(0).normal(size=(n_out, n_in)) / np.sqrt(n_in))
+
+
+@MiniLinear.mistake("old-rng", fresh=True)
+def like_the_old_generators():
+    """rng is a NumPy Generator, which has no randn and no rand: rng.normal(size=(n_out, n_in)) draws."""
+    return _linear(weight=lambda n_in, n_out, rng: rng.randn(n_out, n_in) / np.sqrt(n_in))
 
 
 def _another_draw(transcript):

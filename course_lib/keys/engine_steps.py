@@ -52,7 +52,8 @@ def gradients_cleared(answer, engine, lr, params):
             p.grad = None if i == skipped else np.array(p.data) + 2.0
         optimiser.zero_grad()
         return {
-            "grads": [p.grad is None or bool(np.all(np.asarray(p.grad) == 0)) for p in params],
+            "grads": [p.grad is None or np.shape(p.grad) in ((), np.shape(p.data)) and bool(np.all(np.asarray(p.grad) == 0))
+                      for p in params],
             "data": [np.array(p.data, dtype=float) for p in params],
         }
 
@@ -83,17 +84,22 @@ def MiniSGD(ask):  # noqa: N802
         starts, slopes, recipe = params_for(skipped, as_generator)
         lr = round(ask.rng.uniform(0.03, 0.15), 3)
         want = _by_torch(starts, slopes, lr, steps, skipped)
+        kept = ["kept"] * 3 * steps
         answer = with_either(
-            ask, sgd_run, lr, steps, recipe, right=lambda said: alike(said["data"], want) and set(said["grads"]) == {"kept"})
+            ask, sgd_run, lr, steps, recipe, right=lambda said: alike(said["data"], want) and said["grads"] == kept)
         if not came_back(answer):
             return
-        wrong = next(((step, i) for step in range(steps) for i in range(3)
-                      if not alike(answer.value["data"][step][i], want[step][i])), None)
-        if wrong:
-            step, i = wrong
-            compare(answer, answer.value["data"][step][i], want[step][i], f"parameter {i + 1} after step {step + 1}")
-        answer.holds(set(answer.value["grads"]) == {"kept"}, "step() leaves every .grad as it was",
-                     f"step() has {' and '.join(sorted(set(answer.value['grads']) - {'kept'}))} a .grad", Layer.SIDE_EFFECT)
+        for step, (got, wanted) in enumerate(zip(answer.value["data"], want, strict=False), start=1):
+            for number, (one, other) in enumerate(zip(got if isinstance(got, list) else [], wanted, strict=False), start=1):
+                if not alike(one, other):
+                    compare(answer, one, other, f"parameter {number} after step {step}")
+                    break
+            if not alike(got, wanted):
+                break
+        answer.holds(alike(answer.value["data"], want), "the numbers of all parameters")
+        done = next((one for one in answer.value["grads"] if one in ("changed", "cleared")), "changed")
+        answer.holds(answer.value["grads"] == kept, "step() leaves every .grad as it was", f"step() has {done} a .grad",
+                     Layer.SIDE_EFFECT)
 
     with ask.part("20 steps like torch.optim.SGD", 2):
         demand()
@@ -271,7 +277,7 @@ def momentum_kept():
 
 @reports(value=object, tracked=list, parents=int, after=bool)
 def without_recording(answer, engine, a, b):
-    """x + b and then one more + x inside `with mini_no_grad()`, where x requires a gradient, and x + b once more after it"""
+    """y = x + b and z = y + x inside `with mini_no_grad():`, and x + x after it, where x requires a gradient"""
     with engine(answer) as parts:
         x = parts.MiniTensor(np.array(a), requires_grad=True)
         with answer():
@@ -299,7 +305,7 @@ def with_an_exception(answer, engine, a):
 
 @reports(inner=bool, between=bool, after=bool)
 def nested(answer, engine, a):
-    """one `with mini_no_grad()` inside another: x + x inside both, between the two ends, and after both"""
+    """one `with mini_no_grad():` inside another: x + x inside both, between the two ends, and after both"""
     with engine(answer) as parts:
         x = parts.MiniTensor(np.array(a), requires_grad=True)
         with answer():
@@ -437,6 +443,17 @@ def nothing_switched_off():
     name of your own."""
     recording = False
     yield recording
+
+
+@mini_no_grad.mistake("turned-round")
+@contextlib.contextmanager
+def on_inside_off_afterwards():
+    """Yours is the wrong way round: recording is on inside the block and off afterwards."""
+    MiniTensor.recording = True
+    try:
+        yield
+    finally:
+        MiniTensor.recording = False
 
 
 @mini_no_grad.mistake("not-restored")
