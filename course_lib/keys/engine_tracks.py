@@ -199,7 +199,7 @@ def run_chain(function, engine, x, factors, w, g):
             return {"type": type(y).__name__, "value": None, "grads": [], "kept": 0, "calls": 0}
         kept = sum(ref() is not None for ref in made)
         if kept > len(factors) // 2:  # some may only wait to be cleared away
-            gc.collect()
+            gc.collect(1)  # the young ones
             kept = sum(ref() is not None for ref in made)
         parts.run_backward(y, np.array(g))
         return {"type": "MiniTensor", "value": np.array(y.data, dtype=float), "grads": [t.grad, weight.grad], "kept": kept,
