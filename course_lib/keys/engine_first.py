@@ -1,6 +1,7 @@
 """Exercises K1 and K2 of lesson 10: numbers that remember how they were made, and the walk back."""
 
 import numpy as np
+import torch
 
 from course_lib.judge import Layer, reports
 from course_lib.keys.engine import alike, changed, compare, lesson, with_either
@@ -174,17 +175,19 @@ def MiniTensor(ask):  # noqa: N802
     with ask.part("nothing arrives where no gradient is wanted"):
         demand_programs(ask, each(("*", 0, 1), ("-", 0, 1), ("/", 0, 1), needs=(True, False)))
         demand_programs(ask, each(("*", 0, 1), ("+", 0, 1), needs=(False, True)))
-        answer = with_either(ask, what_is_kept, *numbers(2), right=lambda said: said == [False, 0])
-        answer.holds(answer.value == [False, 0], "a product of two constants that requires no gradient and has no parents",
+        answer = with_either(ask, what_is_kept, *numbers(2), right=lambda said: said == [False, 0, False])
+        said = answer.value or [False, 0, False]
+        answer.holds(said[:2] == [False, 0], "a product of two constants that requires no gradient and has no parents",
                      "a product of two constants requires a gradient, or has parents")
+        answer.holds(not said[2], "an engine in NumPy alone", "data is a tensor of PyTorch", Layer.METHOD)
 
 
 @reports(list)
 def what_is_kept(answer, engine, a, b):
-    """a product of two numbers that need no gradient: whether it requires one, and how many parents it keeps"""
+    """a product of two numbers that need no gradient: whether it requires one, its parents, and whether it is torch's"""
     with engine(answer) as parts:
         product = parts.MiniTensor(a) * parts.MiniTensor(b)
-        return [bool(product.requires_grad), len(getattr(product, "parents", ()))]
+        return [bool(product.requires_grad), len(getattr(product, "parents", ())), isinstance(product.data, torch.Tensor)]
 
 
 @MiniTensor.mistake("D10", fresh=True)
