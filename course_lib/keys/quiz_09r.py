@@ -74,8 +74,8 @@ QUESTIONS = {
         why="−ln of a probability that is 1 to eight digits.",
     ),
     "09r-behind": Question(
-        "shadow = 0.9·shadow + 0.1·w after every step, w a tracked leaf. There are 3 operations behind shadow after the first, 6 "
-        "after the second. How many after 100?",
+        "shadow = 0.9·shadow + 0.1·w after every step, w a tracked leaf. There are 3 nodes behind shadow after the first, that "
+        "of the leaf among them, and 6 after the second. How many after 100?",
         number(300, rtol=1e-6),
         slips={3: "The new shadow is made of the old one, and that one remembers.", 6: "Every step adds as many again.",
                303: "After the first there are 3, so after the hundredth 100 times as many."},
@@ -167,7 +167,7 @@ QUESTIONS = {
         why="The average was recorded like any computation with tracked weights.",
     ),
     "09r-exit-3": Question(
-        "w.grad is 0 after backward, not None. Is there a way from the loss back to w? True or False",
+        "w.grad was None, and is 0 after backward. Is there a way from the loss back to w? True or False",
         true_false(True),
         slips={False: "Without a way nothing is written, and .grad stays None."},
         why="None: no way. 0: a way that is flat somewhere.",
