@@ -166,8 +166,8 @@ QUESTIONS = {
         why="0.1·2 − 0.1·3. What counts is the difference.",
     ),
     "10-mended": Question(
-        "Every digit that is read wrongly is moved by 0.05 in each pixel, against the lead of the wrong class. More than half of "
-        "them are read rightly then, or fewer than half?",
+        "Every digit that is read wrongly is moved by 1/16 in each pixel (cut to 0 to 1), against the lead of the wrong class. "
+        "More than half of them are read rightly then, or fewer than half?",
         choice("more than half", "fewer than half"),
         slips={"fewer than half": "64 small moves, all in the same direction, add up."},
         why="Most mistakes are narrow ones.",
@@ -181,8 +181,8 @@ QUESTIONS = {
         why="9 / 50: the sign step makes use of the size of every slope.",
     ),
     "10-random": Question(
-        "The same length, 0.2 in each pixel, with random signs, a thousand times. How many of them change the answer: none, "
-        "about half or nearly all?",
+        "The same length, 0.2 in each pixel (cut to 0 to 1), with random signs, a thousand times. How many of them change the "
+        "answer: none, about half or nearly all?",
         choice("none", "about half", "nearly all"),
         slips={"about half": "Signs that agree by chance are rare among 64.",
                "nearly all": "That is for signs that were chosen."},

@@ -179,8 +179,9 @@ def mended():
     net, X, y, *_ = trained()
     said = net(X).argmax(1)
     wrong = (said != y).nonzero().flatten()
-    moved = [net(X[i] - 0.05 * slopes_of_lead(net, X[i], said[i], y[i]).sign()).argmax() == y[i] for i in wrong]
-    return "more than half" if sum(moved) > len(moved) / 2 else "fewer than half"
+    moved = [X[i] - slopes_of_lead(net, X[i], said[i], y[i]).sign() / 16 for i in wrong]
+    mended = net(torch.stack(moved).clamp(0, 1)).argmax(1) == y[wrong]
+    return "more than half" if mended.sum() > len(wrong) / 2 else "fewer than half"
 
 
 def shaken():
@@ -190,7 +191,7 @@ def shaken():
     top = z.topk(2).values
     i = int(((top[:, 0] - top[:, 1] > 8) & (z.argmax(1) == y)).nonzero()[0])
     signs = torch.tensor(np.random.default_rng(1).choice([-1.0, 1.0], size=(1000, 64)))
-    share = (net(X[i] + 0.2 * signs).argmax(1) != y[i]).double().mean()
+    share = (net((X[i] + 0.2 * signs).clamp(0, 1)).argmax(1) != y[i]).double().mean()
     return "none" if share < 0.01 else "about half" if share < 0.9 else "nearly all"
 
 
