@@ -50,7 +50,8 @@ def everybody():
         yield Student(name=f"solved-{short}", file=path.name, content=packed(solution))
         untouched = (ROOT / "exercises" / path.name).read_bytes()
         yield Student(name=f"untouched-{short}", file=path.name, content=untouched, rest="open")
-        yield from mistaken(solution, path)
+        if short != "10":  # the parts of an engine use each other: a wrong one would bring right ones along
+            yield from mistaken(solution, path)
     first = ROOT / "solutions/01_derivatives.ipynb"
     yield from in_other_styles(course_build.read(first), first.name)
     yield from in_trouble(course_build.read(first), first.name)

@@ -7,6 +7,7 @@ from course_lib.judge import Layer, Tolerance, reports
 from course_lib.keys.engine import lesson
 from course_lib.keys.programs import off_zero
 from course_lib.recipes import coded
+from course_lib.values import number_of
 
 # --- T3 --------------------------------------------------------------------------------------------------------------
 
@@ -198,7 +199,8 @@ def optimiser_race(ask):
         answer, want = question(20)
         said = answer.value
         own = said.get("own") if isinstance(said, dict) else None
-        losses = [one for one in own if isinstance(one, int | float)] if isinstance(own, list | tuple) else []
+        found = [number_of(one) for one in own] if isinstance(own, list | tuple) else []
+        losses = [one for one in found if one is not None]
         answer.holds(isinstance(said, dict) and "own" in said, "a dict with an entry for own", layer=Layer.TYPE)
         answer.holds(len(losses) == 21, "21 losses of \"own\" for 20 steps, as floats", f"there are {len(losses)}", Layer.TYPE)
         if len(losses) == 21:

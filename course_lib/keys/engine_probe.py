@@ -21,6 +21,8 @@ def engine_with(source, fault):
 
     def walk(root, g, add, inside=False):
         """run_backward, with add(arrived, share) for what arrives a second time; inside: kept in every node, too."""
+        if g is None and root.data.size != 1:
+            raise ValueError(f"g is needed for a root of shape {root.data.shape}")
         arrived = {id(root): np.ones_like(root.data) if g is None else np.asarray(g, dtype=float)}
         for node in reversed(ordered(root)):
             share = arrived.pop(id(node))

@@ -22,6 +22,8 @@ def on_a_list(n, steps):
             raise TypeError(f"f takes one list of {n} numbers")
         if all(isinstance(one, int | float | np.number | np.ndarray) for one in z):
             raise TypeError("f is for numbers that carry a slope: give it duals, not plain numbers")
+        if any(type(one).__name__ in ("Tensor", "MiniTensor") for one in z):
+            raise TypeError("f is for numbers that carry their slope forward, not for what is walked back")
         made = list(z)
         for operation, left, right in steps:
             a = made[left] if isinstance(left, int) else left
@@ -69,6 +71,8 @@ def forward_mode_gradient(ask):
             demand(Program(numbers(1), ((operation, 0, off_zero(ask.rng)), (operation, off_zero(ask.rng), 1))))
         demand(Program(numbers(1), (("**", 0, 3), ("neg", 1, None))))
         demand(Program(numbers(1), (("**", 0, -2),)))
+        demand(Program(numbers(2), (("*", 0, 1), ("**", 2, 3))))
+        demand(Program(numbers(2), (("-", 0, 1), ("**", 2, 2))))
     with ask.part("longer programs of one to four numbers", 2):
         for count in (1, 2, 3, 4):
             demand(replace(random_program(ask.rng, [()] * count, 8), g=None))

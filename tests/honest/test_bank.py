@@ -82,7 +82,8 @@ def rows(tmp_path_factory):
 
 
 def test_nearly_every_answer_of_the_banks_is_here():
-    assert len(ANSWERS) > 0.95 * sum(len(bank.answers) + len(bank.values) for bank in all_banks().values())
+    banks = [bank for bank in all_banks().values() if bank.lesson != "10"]  # parts that use each other: see test_class
+    assert len(ANSWERS) > 0.95 * sum(len(bank.answers) + len(bank.values) for bank in banks)
 
 
 @pytest.mark.parametrize("key", ANSWERS, ids=lambda key: "-".join(key))
