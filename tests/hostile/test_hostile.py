@@ -21,7 +21,8 @@ ATTACKS = [
 def test_attack_has_its_outcome_and_the_exercise_beside_it_full_marks(server, attack):
     beside = [] if attack.answers == "double" else [DOUBLE]
     names = dict.fromkeys([attack.answers, "double"])
-    verdicts = grade(server, attack.code, *beside, names=names, limits=replace(QUICK, question_seconds=attack.seconds))
+    limits = replace(QUICK, question_seconds=attack.seconds, submission_seconds=240)
+    verdicts = grade(server, attack.code, *beside, names=names, limits=limits)
     verdict = verdicts[attack.answers]
     assert verdict.status in attack.outcome, verdict
     assert verdict.score == attack.score
